@@ -184,7 +184,8 @@ async fn two_who_change_one_assignment_at_the_same_moment_both_have_their_way() 
             assignments::put_user(platform, &administrator, of_user, &named),
             assignments::put_user(platform, &administrator, of_user, &profiled),
         );
-        (one.unwrap(), other.unwrap());
+        one.unwrap();
+        other.unwrap();
         let stored = platform.store().find_app_user(&rig.org_id, &app, &ada.id).await.unwrap().unwrap();
         assert_eq!((stored.user_name, Value::from(stored.profile)), (Some(name), json!({ "round": round })));
         let first = submitted(AppGroupRequest { priority: Given::Is(round), ..AppGroupRequest::default() });
@@ -193,7 +194,8 @@ async fn two_who_change_one_assignment_at_the_same_moment_both_have_their_way() 
             assignments::update_group(platform, &administrator, of_group, &first),
             assignments::update_group(platform, &administrator, of_group, &profiled),
         );
-        (one.unwrap(), other.unwrap());
+        one.unwrap();
+        other.unwrap();
         let stored = platform.store().find_app_group(&rig.org_id, &app, &staff.id).await.unwrap().unwrap();
         assert_eq!((stored.priority, Value::from(stored.profile)), (round, json!({ "round": round })));
     }
