@@ -157,7 +157,8 @@ fn document(context: &TokenRequest, subject: &TokenSubject) -> Result<Bytes, Err
     Ok(serde_json::to_vec(&envelope)?.into())
 }
 
-struct BareClient {
+/// A pooled client and where it posts to.
+pub(crate) struct BareClient {
     connections: Connections,
     uri: http::Uri,
 }
@@ -168,7 +169,7 @@ enum Connections {
 }
 
 impl BareClient {
-    fn new(target: &Target, path: &str) -> Result<Self, Error> {
+    pub(crate) fn new(target: &Target, path: &str) -> Result<Self, Error> {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let mut builder = Client::builder(TokioExecutor::new());
@@ -184,7 +185,7 @@ impl BareClient {
         Ok(Self { connections, uri: target.uri(path).parse()? })
     }
 
-    async fn post(&self, body: Bytes) -> Result<Bytes, Error> {
+    pub(crate) async fn post(&self, body: Bytes) -> Result<Bytes, Error> {
         let request = http::Request::post(self.uri.clone())
             .header("accept", "application/json")
             .header("content-type", "application/json")

@@ -387,7 +387,7 @@ fn subject() -> Value {
 
 /// Keeps `in_flight` calls in flight for `seconds`; prints how many there were and how long they took. `cpu` adds the CPU time
 /// of this process to each.
-async fn keep_calling<F>(
+pub(crate) async fn keep_calling<F>(
     in_flight: usize,
     seconds: f64,
     cpu: bool,
@@ -435,7 +435,8 @@ where
     Ok(())
 }
 
-type PooledClient = Client<HttpConnector, Full<Bytes>>;
+/// A client as browsers and hosts have them.
+pub(crate) type PooledClient = Client<HttpConnector, Full<Bytes>>;
 
 async fn load(options: &LoadOptions) -> Result<(), Error> {
     let client: Arc<PooledClient> =
@@ -546,8 +547,8 @@ async fn run_server(options: &ServerOptions) -> Result<(), Error> {
     Ok(())
 }
 
-/// A request of the administrator.
-async fn ask(method: &str, url: &str, body: &Value) -> Result<Value, Error> {
+/// A request of the administrator; null when the answer has no content.
+pub(crate) async fn ask(method: &str, url: &str, body: &Value) -> Result<Value, Error> {
     let client: PooledClient = Client::builder(TokioExecutor::new()).build_http();
     let request = http::Request::builder()
         .method(method)
@@ -558,7 +559,9 @@ async fn ask(method: &str, url: &str, body: &Value) -> Result<Value, Error> {
     let answer = client.request(request).await?;
     let status = answer.status();
     let bytes = answer.into_body().collect().await?.to_bytes();
-    if status.is_success() {
+    if status == http::StatusCode::NO_CONTENT {
+        Ok(Value::Null)
+    } else if status.is_success() {
         Ok(serde_json::from_slice(&bytes)?)
     } else {
         Err(format!("{method} {url}: {status} {}", String::from_utf8_lossy(&bytes)).into())

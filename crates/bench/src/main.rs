@@ -7,6 +7,7 @@
     reason = "the baseline is the raw client that the product must not use elsewhere"
 )]
 
+mod browsers;
 mod call;
 mod callers;
 mod contract;
@@ -17,6 +18,7 @@ mod log;
 mod matrix;
 mod memory;
 mod process;
+mod saml;
 mod scale;
 mod service;
 mod soak;
@@ -25,6 +27,7 @@ mod subject;
 mod token;
 mod token_part;
 mod token_server;
+mod token_user;
 
 use clap::{Parser, Subcommand};
 
@@ -54,6 +57,8 @@ enum Benchmark {
     Token(token::Options),
     /// An invocation through the HTTP API against the engine alone, a Node.js program by hand and nginx's `auth_request`.
     Host(host::Options),
+    /// A sign-on to a SAML app, without and with a hook, against its steps and a peer.
+    Saml(saml::Options),
     /// The System Log: bytes of an event, and pages among ten million of them.
     Log(log::Options),
     /// Many orgs: start, idle load, memory, changes and when other nodes have them, tokens.
@@ -85,6 +90,9 @@ enum Benchmark {
     /// A part of `host` in a process of its own; started by the benchmark.
     #[command(hide = true, subcommand)]
     HostPart(host::Part),
+    /// A part of `saml` in a process of its own; started by the benchmark.
+    #[command(hide = true, subcommand)]
+    SamlPart(saml::Part),
     /// A part of a token's cost in a process of its own; started by the benchmarks.
     #[command(hide = true)]
     TokenPart(token_part::PartOptions),
@@ -103,6 +111,8 @@ fn main() -> Result<(), Error> {
         Benchmark::MemoryWorker(options) => memory::work(options),
         Benchmark::Host(options) => host::run(&options),
         Benchmark::HostPart(part) => host::work(&part),
+        Benchmark::Saml(options) => saml::run(&options),
+        Benchmark::SamlPart(part) => saml::work(&part),
         Benchmark::Log(options) => log::run(&options),
         Benchmark::Scale(options) => scale::run(&options),
         Benchmark::ScaleSeed(options) => scale::fill(&options),

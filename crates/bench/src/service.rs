@@ -16,7 +16,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
     Error,
-    subject::{ACCESS_ANSWER, ANSWER, ORDER_ANSWER},
+    subject::{ACCESS_ANSWER, ANSWER, ASSERTION_ANSWER, ORDER_ANSWER},
 };
 
 /// The answer of the token endpoint.
@@ -143,6 +143,7 @@ async fn echo(mut stream: impl AsyncRead + AsyncWrite + Unpin, kind: Kind) {
     let token = whole("200 OK", TOKEN);
     let access = whole("200 OK", ACCESS_ANSWER);
     let order = whole("200 OK", ORDER_ANSWER);
+    let assertion = whole("200 OK", ASSERTION_ANSWER);
     let failure = whole("503 Service Unavailable", "");
     let answer = if kind == Kind::Failing { failure.clone() } else { whole("200 OK", ANSWER) };
     let mut buffer = Vec::with_capacity(16_384);
@@ -151,6 +152,7 @@ async fn echo(mut stream: impl AsyncRead + AsyncWrite + Unpin, kind: Kind) {
             let answer = match () {
                 () if buffer.starts_with(b"POST /token") => &token,
                 () if buffer.starts_with(b"POST /access") => &access,
+                () if buffer.starts_with(b"POST /saml") => &assertion,
                 // nginx asks with the method of the request that it serves.
                 () if buffer.starts_with(b"POST /order") || buffer.starts_with(b"GET /order") => &order,
                 () if buffer.starts_with(b"POST /fail") => &failure,

@@ -17,6 +17,9 @@ pub(crate) const ANSWER: &str = r#"{"commands":[{"type":"com.okta.identity.patch
 /// The answer for a client-credentials token, which has no user and so no ID token.
 pub(crate) const ACCESS_ANSWER: &str = r#"{"commands":[{"type":"com.okta.access.patch","value":[{"op":"add","path":"/claims/tier","value":"gold"},{"op":"add","path":"/claims/region","value":"eu"},{"op":"replace","path":"/token/lifetime/expiration","value":900}]}]}"#;
 
+/// The answer for a SAML assertion: a new attribute, a value of another one, and the end of the session.
+pub(crate) const ASSERTION_ANSWER: &str = r#"{"commands":[{"type":"com.okta.assertion.patch","value":[{"op":"add","path":"/claims/entitlementLevel","value":{"attributes":{"NameFormat":"urn:oasis:names:tc:SAML:2.0:attrname-format:basic"},"attributeValues":[{"attributes":{"xsi:type":"xs:string"},"value":"L3"}]}},{"op":"replace","path":"/claims/http:~1~1schemas.example.com~1identity~1claims~1team/attributeValues/1/value","value":"treasury"},{"op":"add","path":"/authentication/sessionLifetime","value":900}]}]}"#;
+
 /// The answer for an order at the extension point of `bench host`: two operations.
 pub(crate) const ORDER_ANSWER: &str = r#"{"commands":[{"type":"com.example.order.checkout.patch","value":[{"op":"add","path":"/discounts/-","value":{"code":"REGULAR","amount":490}},{"op":"add","path":"/review","value":"none"}]}]}"#;
 

@@ -1,9 +1,10 @@
 //! `bench token`: the cost of a client-credentials token, without and with a hook, compared with the sum of its
-//! unavoidable parts (each measured alone in the same run) and with the npm package `oidc-provider` with the same hook.
+//! unavoidable parts (each measured alone in the same run) and with the npm package `oidc-provider` with the same hook; and of
+//! a user's tokens, without and with claims that are expressions.
 //!
 //! The server runs on one core; the service and the clients run on the other. CPU is the server's alone.
 
-use std::{fmt::Write as _, path::PathBuf, process::Command, sync::Arc, time::Duration};
+use std::{fmt::Write as _, path::PathBuf, process::Command, time::Duration};
 
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
@@ -12,19 +13,21 @@ use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
-    Error,
+    Error, browsers,
     call::{CALLER_CORE, SERVICE_CORE, Service, node_script, started_service},
     cpu::{self, Figures},
     figure,
+    host::PooledClient,
     process::Process,
     service,
     service::Wire,
     statistics,
     token_server::Kind,
+    token_user,
 };
 
 /// Token requests in flight.
-const IN_FLIGHT: usize = 64;
+pub(crate) const IN_FLIGHT: usize = 64;
 
 /// Options of `bench token`.
 #[derive(Args)]
@@ -46,14 +49,41 @@ pub(crate) struct LoadOptions {
     /// The token endpoint.
     #[arg(long)]
     url: String,
-    /// The `Authorization` header.
-    #[arg(long)]
-    authorization: String,
+    #[command(flatten)]
+    grant: Grant,
     /// The `Host` header; that of the URL when it is left out.
     #[arg(long)]
     host: Option<String>,
     #[arg(long)]
     seconds: f64,
+}
+
+/// What a token is asked for with: the client's credentials, or a code of a user.
+#[derive(Args, Clone)]
+#[group(required = true, multiple = true)]
+struct Grant {
+    /// The `Authorization` header of a client that asks for itself.
+    #[arg(long)]
+    authorization: Option<String>,
+    /// The authorization request of a browser with a session, which gives the code.
+    #[arg(long, requires = "form", conflicts_with = "authorization")]
+    authorize: Option<String>,
+    /// The form of the token request, to which the code is added.
+    #[arg(long, requires = "authorize")]
+    form: Option<String>,
+}
+
+impl Grant {
+    fn of(place: &Figures) -> Self {
+        let text = |name| place.text(name).ok();
+        Self { authorization: text("authorization"), authorize: text("authorize"), form: text("form") }
+    }
+
+    fn arguments(&self) -> impl Iterator<Item = &str> {
+        let given =
+            [("--authorization", &self.authorization), ("--authorize", &self.authorize), ("--form", &self.form)];
+        given.into_iter().filter_map(|(name, value)| Some([name, value.as_deref()?])).flatten()
+    }
 }
 
 /// The result of one server.
@@ -81,7 +111,15 @@ type Column = (Kind, Measured, f64, f64);
 /// Runs the benchmark.
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
     let service = started_service(service::Kind::Echo, Wire::Plain)?;
-    let mut kinds = vec![Kind::Empty, Kind::Rs256, Kind::Rs256Hook, Kind::Es256, Kind::Es256Hook];
+    let mut kinds = vec![
+        Kind::Empty,
+        Kind::Rs256,
+        Kind::Rs256Hook,
+        Kind::Es256,
+        Kind::Es256Hook,
+        Kind::User,
+        Kind::UserExpressions,
+    ];
     if script_of(options).is_some() {
         kinds.extend([Kind::Peer, Kind::PeerHook]);
     } else {
@@ -163,6 +201,12 @@ fn report(kinds: &[Kind], measured: &[Measured], parts: Parts) {
         figure(&format!("token_cpu_{}", kind.name()), measured.cpu_us, "us");
         figure(&format!("token_cpu_{}_over_unavoidable", kind.name()), measured.cpu_us / unavoidable, "x");
     }
+    if let (Some(without), Some(with)) = (of(Kind::User), of(Kind::UserExpressions)) {
+        for (kind, of) in [(Kind::User, without), (Kind::UserExpressions, with)] {
+            figure(&format!("token_cpu_{}", kind.name()), of.cpu_us, "us");
+        }
+        figure("token_cpu_es256_user_expressions_over_es256_user", with.cpu_us / without.cpu_us, "x");
+    }
     for (peer, ours) in [(Kind::Peer, Kind::Rs256), (Kind::PeerHook, Kind::Rs256Hook)] {
         if let (Some(theirs), Some(ours_measured)) = (of(peer), of(ours)) {
             figure(
@@ -177,10 +221,10 @@ fn report(kinds: &[Kind], measured: &[Measured], parts: Parts) {
 /// Starts a server of `kind`, warms it up, and measures it under load.
 fn measure(options: &Options, kind: Kind, service: &Service) -> Result<Measured, Error> {
     let mut server = Server::start(options, kind, service)?;
-    let (url, authorization) = (server.url.clone(), server.authorization.clone());
+    let (url, grant) = (server.url.clone(), server.grant.clone());
     let load = |seconds: f64| -> Result<Figures, Error> {
         let mut command = cpu::pinned(SERVICE_CORE)?;
-        command.args(["token-load", "--url", &url, "--authorization", &authorization]);
+        command.args(["token-load", "--url", &url]).args(grant.arguments());
         command.args(["--seconds", &seconds.to_string()]);
         Figures::of(command)
     };
@@ -241,7 +285,7 @@ fn script_of(options: &Options) -> Option<PathBuf> {
 struct Server {
     process: Process,
     url: String,
-    authorization: String,
+    grant: Grant,
 }
 
 impl Server {
@@ -261,7 +305,7 @@ impl Server {
         };
         let mut process = Process::start(&mut command)?;
         let place = process.object()?;
-        Ok(Self { process, url: place.text("url")?, authorization: place.text("authorization")? })
+        Ok(Self { url: place.text("url")?, grant: Grant::of(&place), process })
     }
 }
 
@@ -269,33 +313,17 @@ impl Server {
 pub(crate) fn load(options: &LoadOptions) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let client = Arc::new(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(IN_FLIGHT).build_http());
-        let (uri, length): (http::Uri, _) = (options.url.parse()?, Duration::from_secs_f64(options.seconds));
+        let client: PooledClient = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(IN_FLIGHT).build_http();
+        let length = Duration::from_secs_f64(options.seconds);
         let began = Instant::now();
         let mut tasks = JoinSet::new();
-        for _ in 0..IN_FLIGHT {
-            let (client, uri, authorization) = (Arc::clone(&client), uri.clone(), options.authorization.clone());
-            let host = options.host.clone();
+        for browser in 0..IN_FLIGHT {
+            let (client, options) = (client.clone(), options.clone());
             tasks.spawn(async move {
                 let mut latencies = Vec::new();
                 while began.elapsed() < length {
                     let asked = Instant::now();
-                    let form = Bytes::from_static(b"grant_type=client_credentials&scope=orders.read");
-                    let mut request = http::Request::post(uri.clone());
-                    if let Some(host) = &host {
-                        request = request.header("host", host);
-                    }
-                    let request = request
-                        .header("content-type", "application/x-www-form-urlencoded")
-                        .header("accept", "application/json")
-                        .header("authorization", &authorization)
-                        .body(Full::new(form))?;
-                    let answer = client.request(request).await?;
-                    let status = answer.status();
-                    let body = answer.into_body().collect().await?.to_bytes();
-                    if !body.windows(12).any(|window| window == b"access_token") {
-                        return Err(format!("no token: {status} {}", String::from_utf8_lossy(&body)).into());
-                    }
+                    ask_for_token(&client, &options, browser).await?;
                     latencies.push(asked.elapsed().as_secs_f64() * 1e6);
                 }
                 Ok::<Vec<f64>, Error>(latencies)
@@ -313,4 +341,34 @@ pub(crate) fn load(options: &LoadOptions) -> Result<(), Error> {
         println!("{}", serde_json::json!({ "tokens": tokens, "tokensPerSecond": tokens / took, "p99Us": p99 }));
         Ok(())
     })
+}
+
+async fn ask_for_token(client: &PooledClient, options: &LoadOptions, browser: usize) -> Result<(), Error> {
+    let Grant { authorization, authorize, form } = &options.grant;
+    let form = match (authorize, form) {
+        (Some(authorize), Some(form)) => {
+            let request = http::Request::get(authorize).header("cookie", browsers::cookie_of(browser));
+            let answer = client.request(request.body(Full::default())?).await?;
+            let location = answer.headers().get("location").and_then(|location| location.to_str().ok());
+            let code = location.and_then(token_user::code_in).ok_or_else(|| format!("no code: {answer:?}"))?;
+            Bytes::from(format!("{form}{code}"))
+        }
+        _ => Bytes::from_static(b"grant_type=client_credentials&scope=orders.read"),
+    };
+    let mut request = http::Request::post(&options.url)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("accept", "application/json");
+    for (name, value) in [("host", &options.host), ("authorization", authorization)] {
+        if let Some(value) = value {
+            request = request.header(name, value);
+        }
+    }
+    let answer = client.request(request.body(Full::new(form))?).await?;
+    let status = answer.status();
+    let body = answer.into_body().collect().await?.to_bytes();
+    if body.windows(12).any(|window| window == b"access_token") {
+        Ok(())
+    } else {
+        Err(format!("no token: {status} {}", String::from_utf8_lossy(&body)).into())
+    }
 }

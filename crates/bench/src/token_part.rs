@@ -89,7 +89,8 @@ fn claims() -> Map<String, Value> {
     claims.as_object().cloned().unwrap_or_default()
 }
 
-fn alone(length: Duration, work: &dyn Fn() -> Result<(), Error>) -> Result<(), Error> {
+/// Repeats `work` for `length`; prints the CPU time of one.
+pub(crate) fn alone(length: Duration, work: &dyn Fn() -> Result<(), Error>) -> Result<(), Error> {
     let until = Instant::now() + length;
     let (before, mut times) = (cpu::time()?, 0_u32);
     while Instant::now() < until {

@@ -25,6 +25,8 @@ use tokio::{net::TcpListener, sync::watch};
 use crate::{
     Error,
     callers::{self, Extra, Target, everywhere},
+    token::IN_FLIGHT,
+    token_user,
 };
 
 const CLIENT_SECRET: &str = "bench-client-secret";
@@ -46,6 +48,10 @@ pub(crate) enum Kind {
     Es256,
     /// Ours, every token with a hook.
     Es256Hook,
+    /// Ours, no hook: the code flow of a user with a session.
+    User,
+    /// The same with three more claims, which are expressions.
+    UserExpressions,
     /// The npm package `oidc-provider`, no hook.
     Peer,
     /// The same with a hook by undici.
@@ -61,6 +67,8 @@ impl Kind {
             Self::Rs256Hook => "rs256_hook",
             Self::Es256 => "es256",
             Self::Es256Hook => "es256_hook",
+            Self::User => "es256_user",
+            Self::UserExpressions => "es256_user_expressions",
             Self::Peer => "oidc_provider",
             Self::PeerHook => "oidc_provider_hook",
         }
@@ -74,6 +82,8 @@ impl Kind {
             Self::Rs256Hook => "RS256, hook",
             Self::Es256 => "ES256",
             Self::Es256Hook => "ES256, hook",
+            Self::User => "ES256, code flow",
+            Self::UserExpressions => "ES256, code flow, expressions",
             Self::Peer => "oidc-provider, RS256",
             Self::PeerHook => "oidc-provider, RS256, hook",
         }
@@ -81,7 +91,7 @@ impl Kind {
 
     fn algorithm(self) -> SigningAlgorithm {
         match self {
-            Self::Es256 | Self::Es256Hook => SigningAlgorithm::ES256,
+            Self::Es256 | Self::Es256Hook | Self::User | Self::UserExpressions => SigningAlgorithm::ES256,
             _ => SigningAlgorithm::RS256,
         }
     }
@@ -203,8 +213,17 @@ pub(crate) fn run(options: &ServerOptions) -> Result<(), Error> {
             let routes = router(Arc::clone(&world.platform), limits, TrustedProxies::default(), stopping.clone());
             (routes, Some(world), path, authorization)
         };
-        println!("{}", json!({ "url": format!("{base_url}{path}"), "authorization": authorization }));
         let serving = tokio::spawn(serve(listener, routes, limits, TrustedProxies::default(), stopping));
+        let url = format!("{base_url}{path}");
+        let place = match (options.kind, &world) {
+            (Kind::User | Kind::UserExpressions, Some(world)) => {
+                let expressions = options.kind == Kind::UserExpressions;
+                let flow = token_user::set_up(world, &base_url, (expressions, IN_FLIGHT)).await?;
+                json!({ "url": url, "authorize": flow.authorize, "form": flow.form })
+            }
+            _ => json!({ "url": url, "authorization": authorization }),
+        };
+        println!("{place}");
         account(world.as_ref()).await?;
         stop.send(true)?;
         serving.await?;

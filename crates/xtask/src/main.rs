@@ -38,7 +38,7 @@ enum Command {
     Tidy,
     /// Run a benchmark in a release build
     Bench {
-        /// Which one, such as `call` or `memory`
+        /// Which one: `call`, `host`, `isolation`, `memory`, `contract`, `token`, `saml`, `scale` or `log`
         name: String,
         /// Passed on to the benchmark
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

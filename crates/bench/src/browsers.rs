@@ -1,0 +1,44 @@
+//! Browsers of users who have signed in already: a sign-in itself, which is mostly the hash of a password, is not measured.
+
+use tenterhook_contract::id::SessionId;
+use tenterhook_model::{Session, User};
+use tenterhook_platform::entropy::sha256_hex;
+
+use crate::{Error, token_server::World};
+
+/// The `Cookie` header of a browser.
+pub(crate) fn cookie_of(browser: usize) -> String {
+    format!("tenterhook_session={}", value_of(browser))
+}
+
+fn value_of(browser: usize) -> String {
+    format!("bench-browser-{browser}")
+}
+
+/// Gives `count` browsers a session each of the first user. Answers with the user, and with the session of the first browser.
+pub(crate) async fn sign_in(world: &World, count: usize) -> Result<(User, Session), Error> {
+    let (platform, store) = (&world.platform, world.platform.store());
+    let org = platform.org_by_host(None).ok_or("there is an org")?.org.id.clone();
+    let login = world.org.user_logins.first().ok_or("there is a user")?;
+    let user = store.find_user_by_login(&org, login).await?.ok_or("there is a user")?;
+    let now = platform.now();
+    let session_of = |browser: usize| {
+        let (unix_ms, random) = platform.id_parts();
+        Session {
+            id: SessionId::from_parts(unix_ms, random),
+            org_id: org.clone(),
+            cookie_sha256: sha256_hex(&value_of(browser)),
+            user_id: user.id.clone(),
+            created: now,
+            expires: now.plus_seconds(7_200),
+            last_password_verification: now,
+            signed_in_for: None,
+        }
+    };
+    let first = session_of(0);
+    store.insert_session(&first).await?;
+    for browser in 1..count {
+        store.insert_session(&session_of(browser)).await?;
+    }
+    Ok((user, first))
+}
