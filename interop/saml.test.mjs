@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
 import { ATTACKS, count, decode, encode, read, verifyWithXmlsec } from "./saml/messages.mjs";
+import { checkPages } from "./saml/pages.mjs";
 import { LIBRARIES } from "./saml/providers.mjs";
 import * as worlds from "./saml/world.mjs";
 import { openBrowser } from "./support/browser.mjs";
@@ -405,6 +406,22 @@ describe("with SQLite", () => {
       await page.until("document.body.innerText.includes('No active benefits contract')");
       assert.ok((await page.evaluate("location.href")).startsWith(provider.app.ssoUrl));
       await picture(page, "error.png");
+    });
+
+    test("axe-core finds nothing on the hosted pages, light and dark, on a phone and on a desktop", async (context) => {
+      const { app, toolkit } = world.providers[NODE_SAML];
+      const accept = () => (world.answer = PATCH);
+      context.after(accept);
+      await checkPages(chromium, {
+        signIn: app.ssoUrl,
+        signOut: `${world.baseUrl}/login/signout`,
+        user: world.ada,
+        brand: worlds.BRAND,
+        label: `Benefits of ${toolkit}`,
+        refuse: () => (world.answer = { error: { errorSummary: "No active benefits contract" } }),
+        accept,
+        pictures,
+      });
     });
   });
 });

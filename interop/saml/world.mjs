@@ -20,6 +20,9 @@ export const PASSWORD_CONTEXT = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password
 export const X509_CONTEXT = "urn:oasis:names:tc:SAML:2.0:ac:classes:X509";
 export const TEAM = "http://schemas.example.com/identity/claims/team";
 export const SESSION_SECONDS = 900;
+/** The brand of the hosted pages. */
+export const BRAND = "Northwind & Sons";
+const LOGO = `<svg xmlns="http://www.w3.org/2000/svg" width="160" height="40"><circle cx="20" cy="20" r="18" fill="#0b7a75"/></svg>`;
 const POST_BINDING = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST";
 const PASSWORD = "Corkscrew-7-orbit";
 
@@ -102,13 +105,18 @@ async function fill(world, libraries, database) {
   const certificate = await issueLoopbackCertificate();
   world.service = await startService(certificate, () => world.answer);
   world.stops.push(async () => world.service.stop());
-  world.server = await startServer(certificate.authorityPem, database);
+  const folder = mkdtempSync(join(tmpdir(), "tenterhook-saml-"));
+  world.stops.push(async () => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, "logo.svg"), LOGO);
+  world.server = await startServer(certificate.authorityPem, database, {
+    TENTERHOOK_BRANDING__NAME: BRAND,
+    TENTERHOOK_BRANDING__COLOR: "#0b7a75",
+    TENTERHOOK_BRANDING__LOGO_FILE: join(folder, "logo.svg"),
+  });
   world.stops.push(world.server.stop);
   world.baseUrl = world.server.baseUrl;
   world.call = management(world.baseUrl, world.server.adminToken);
 
-  const folder = mkdtempSync(join(tmpdir(), "tenterhook-saml-"));
-  world.stops.push(async () => rmSync(folder, { recursive: true }));
   world.certificate = await issueOwnCertificate("Service provider");
   world.otherCertificate = await issueOwnCertificate("Somebody else");
   const files = { keyFile: join(folder, "key.pem"), certificateFile: join(folder, "certificate.pem") };

@@ -58,9 +58,10 @@ export function startChromium() {
     const call = (method, params) => send(method, params, sessionId);
     await call("Page.enable");
 
-    /** The value of an expression in the page. */
+    /** The value of an expression in the page, or of the promise that it is. */
     async function evaluate(expression) {
-      const { result, exceptionDetails } = await call("Runtime.evaluate", { expression, returnByValue: true });
+      const how = { expression, returnByValue: true, awaitPromise: true };
+      const { result, exceptionDetails } = await call("Runtime.evaluate", how);
       if (exceptionDetails) throw new Error(`${expression}: ${exceptionDetails.exception?.description}`);
       return result.value;
     }
@@ -87,7 +88,16 @@ export function startChromium() {
       writeFileSync(file, Buffer.from(data, "base64"));
     }
 
+    /** Shows pages on a screen of this size, to a person who prefers this colour scheme. */
+    async function view({ width, height, scheme }) {
+      await call("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1, mobile: width < 600 });
+      await call("Emulation.setEmulatedMedia", { features: [{ name: "prefers-color-scheme", value: scheme }] });
+    }
+
     return {
+      view,
+      /** Whether scripts of pages run; ours always do. */
+      runScripts: (run) => call("Emulation.setScriptExecutionDisabled", { value: !run }),
       go: (url) => call("Page.navigate", { url }),
       click: (selector) => evaluate(`document.querySelector(${JSON.stringify(selector)}).click()`),
       evaluate,

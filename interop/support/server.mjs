@@ -15,9 +15,10 @@ const START_MS_MAX = 60_000;
  *
  * @param {string} certificateAuthorityPem trust anchor for external services on loopback
  * @param {string} [database] its URL; without, a file of SQLite
+ * @param {object} [settings] further settings, as variables of the environment
  * @returns {Promise<{ baseUrl: string, adminToken: string, stop: () => Promise<number | null> }>}
  */
-export async function startServer(certificateAuthorityPem, database) {
+export async function startServer(certificateAuthorityPem, database, settings = {}) {
   const folder = mkdtempSync(join(tmpdir(), "tenterhook-interop-"));
   const file = (name) => join(folder, name);
   execFileSync(BINARY, ["keys", "generate", "--out", file("master.key")]);
@@ -40,7 +41,8 @@ ca_files = [${JSON.stringify(file("ca.pem"))}]
 `,
   );
 
-  const server = spawn(BINARY, ["serve", "--config", file("tenterhook.toml")], { stdio: ["ignore", "pipe", "pipe"] });
+  const how = { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...settings } };
+  const server = spawn(BINARY, ["serve", "--config", file("tenterhook.toml")], how);
   const ended = new Promise((resolve) => server.once("exit", resolve));
   const errors = [];
   server.stderr.setEncoding("utf8").on("data", (text) => errors.push(text));

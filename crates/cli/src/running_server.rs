@@ -6,7 +6,7 @@ use tenterhook_contract::HookTypes;
 use tenterhook_engine::{Limits, SystemClock, Witness};
 use tenterhook_management::signing_keys::{self, DueKeys};
 use tenterhook_platform::{FollowSettings, Parts, Platform, Settings, entropy::SystemEntropy};
-use tenterhook_server::{ServerLimits, TrustedProxies};
+use tenterhook_server::{Hosted, ServerLimits, TrustedProxies};
 use tenterhook_store::{Keyring, Store, StoreConfig};
 use tenterhook_transport::HttpTransport;
 use tokio::{
@@ -44,7 +44,7 @@ pub(crate) struct Plan {
     pub(crate) transport: HttpTransport,
     pub(crate) missed_hook_claim: Option<Arc<str>>,
     pub(crate) refresh_grace_seconds: u32,
-    /// Where `pages` has those about failure codes, if it has them.
+    /// Where the pages of the program have those about failure codes, if they do.
     pub(crate) failure_pages: Option<&'static str>,
     pub(crate) follow: FollowSettings,
     pub(crate) metrics_listen: Option<SocketAddr>,
@@ -53,8 +53,8 @@ pub(crate) struct Plan {
     pub(crate) server: ServerLimits,
     pub(crate) proxies: TrustedProxies,
     pub(crate) witness: Option<Arc<dyn Witness>>,
-    /// Pages of the program in addition to the server's own.
-    pub(crate) pages: axum::Router,
+    /// Pages of the program in addition to the server's own, and how these look.
+    pub(crate) hosted: Hosted,
 }
 
 /// A running server.
@@ -107,7 +107,7 @@ impl RunningServer {
         prepare(&platform).await?;
         let (stop, stopped) = watch::channel(false);
         let (proxies, stopping) = (plan.proxies.clone(), stopped.clone());
-        let router = tenterhook_server::router_with(Arc::clone(&platform), server, proxies, stopping, plan.pages);
+        let router = tenterhook_server::router_with(Arc::clone(&platform), server, proxies, stopping, plan.hosted);
         let metrics_address = metrics.as_ref().map(TcpListener::local_addr).transpose()?;
         if let Some(listener) = metrics {
             let router = tenterhook_server::metrics_router(Arc::clone(&platform));

@@ -9,7 +9,7 @@ use std::{
 use tenterhook_engine::Limits;
 use tenterhook_management::provision::{self, ProvisionError};
 use tenterhook_platform::{FollowSettings, Platform, StoreError};
-use tenterhook_server::{ServerLimits, TrustedProxies};
+use tenterhook_server::{Hosted, ServerLimits, TrustedProxies};
 use tenterhook_transport::{EgressPolicy, EgressRule, HttpTransport, TransportConfig, TransportError};
 
 use crate::{
@@ -158,7 +158,7 @@ pub(crate) fn plan(config: &Config) -> Result<Plan, Error> {
         },
         proxies: proxies(config)?,
         witness: None,
-        pages: axum::Router::new(),
+        hosted: Hosted { brand: config.brand()?, ..Hosted::default() },
     })
 }
 

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 
 use crate::{
     App,
+    browser::pages::with_frame,
     error::{ApiError, with_error_body},
     framing, health,
     plain_text::path_is_plain,
@@ -92,7 +93,7 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
         Ok(org) => (org, None),
         Err(error) => (None, Some(error.into_response())),
     };
-    if let Some(org) = org {
+    if let Some(org) = org.clone() {
         let peer = request.extensions().get::<Peer>().map(|Peer(address)| address.ip());
         let route = peer.map(|peer| app.proxies.route(peer, request.headers()));
         let user_agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
@@ -124,6 +125,9 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
         // No resource has such a name.
         ApiError::UnknownPath.into_response()
     };
+    if let Some(org) = org {
+        response = with_frame(response, &app.brands, &org.org);
+    }
     response = with_error_body(response, app.platform.entropy());
     let headers = response.headers_mut();
     for (name, value) in [

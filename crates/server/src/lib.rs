@@ -27,7 +27,12 @@ use std::{sync::Arc, time::Duration};
 
 pub use accept::serve;
 use axum::{Router, middleware};
-pub use browser::pages::page as hosted_page;
+use browser::brand::Brands;
+pub use browser::{
+    brand::{Brand, BrandError, BrandName, Image, Logo, Radius},
+    colour::{Colour, ColourError},
+    pages::hosted_page,
+};
 use error::ApiError;
 pub use health::metrics_router;
 use judged_again::judged_again;
@@ -122,6 +127,7 @@ pub(crate) struct App {
     pub(crate) crowded_lookups: Arc<FairQueue<LookupQueueKey, ()>>,
     pub(crate) password_attempts: Arc<PasswordAttempts>,
     pub(crate) proxies: Arc<TrustedProxies>,
+    pub(crate) brands: Arc<Brands>,
     pub(crate) token_uses: Arc<TokenUses>,
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -139,17 +145,25 @@ pub fn router(
     proxies: TrustedProxies,
     stopping: watch::Receiver<bool>,
 ) -> Router {
-    router_with(platform, limits, proxies, stopping, Router::new())
+    router_with(platform, limits, proxies, stopping, Hosted::default())
 }
 
-/// The routes of [`router`], and `pages` of the program at paths that no route of the server has. What is done for every
-/// request and answer ([`edge`]) is done for theirs too.
+/// What people see in addition to the pages of the server, and how these look.
+#[derive(Clone, Debug, Default)]
+pub struct Hosted {
+    /// The brand of the default org's pages.
+    pub brand: Brand,
+    /// Pages of the program at paths that no route of the server has.
+    pub pages: Router,
+}
+
+/// The routes of [`router`], and those of the program. What is done for every request and answer ([`edge`]) is done for theirs too.
 pub fn router_with(
     platform: Arc<Platform>,
     limits: ServerLimits,
     proxies: TrustedProxies,
     stopping: watch::Receiver<bool>,
-    pages: Router,
+    hosted: Hosted,
 ) -> Router {
     let app = App {
         token_uses: Arc::new(TokenUses::new(&platform)),
@@ -158,6 +172,7 @@ pub fn router_with(
         crowded_lookups: Arc::new(FairQueue::new(vec![(); CROWDED_LOOKUPS_MAX], CROWDED_LOOKUPS_WAITING_MAX)),
         password_attempts: Arc::default(),
         proxies: Arc::new(proxies),
+        brands: Arc::new(Brands::new(hosted.brand)),
         stopping,
     };
     Router::new()
@@ -169,7 +184,7 @@ pub fn router_with(
                 .merge(saml::routes())
                 .route_layer(middleware::from_fn_with_state(app.clone(), judged_again)),
         )
-        .merge(pages.with_state(()))
+        .merge(hosted.pages.with_state(()))
         .fallback(|| async { ApiError::UnknownPath })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(middleware::from_fn_with_state(app.clone(), edge::edge))

@@ -3,6 +3,7 @@
 //! Unknown keys are refused. Every setting has its default here, its form in [`settings`], and its reason in
 //! `docs/configuration.md`.
 
+mod branding;
 mod environment;
 mod file;
 mod masked;
@@ -16,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use branding::Branding;
 use serde::{Deserialize, Serialize};
 use tenterhook_contract::Secret;
 use tenterhook_flows::oauth::token::{REFRESH_GRACE_SECONDS, REFRESH_GRACE_SECONDS_MAX};
@@ -35,6 +37,7 @@ pub(crate) struct Config {
     pub(crate) egress: Egress,
     pub(crate) outbound: Outbound,
     pub(crate) oauth: OAuth,
+    pub(crate) branding: Branding,
     pub(crate) limits: Limits,
     pub(crate) log: Log,
     /// Environment variables with the prefix of settings that are none.

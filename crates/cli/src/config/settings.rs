@@ -35,7 +35,7 @@ pub(crate) enum Form {
 }
 
 /// Every setting, in the order of the documentation.
-pub(crate) const SETTINGS: [Setting; 26] = [
+pub(crate) const SETTINGS: [Setting; 31] = [
     setting("server", "listen", Address("\"127.0.0.1:8080\"")),
     setting("server", "base_url", Text("\"https://hooks.example.com\"")),
     setting("server", "connections_max", Number("10000")),
@@ -56,6 +56,11 @@ pub(crate) const SETTINGS: [Setting; 26] = [
     setting("outbound", "user_agent", Text("\"Okta-Inline-Hooks\"")),
     setting("outbound", "missed_hook_claim", Text("\"x-hook-missed\"")),
     setting("oauth", "refresh_grace_seconds", Number("30")),
+    setting("branding", "name", Text("\"Acme\"")),
+    setting("branding", "color", Text("\"#1b4dd1\"")),
+    setting("branding", "radius_px", Number("8")),
+    setting("branding", "logo_file", Path("\"logo.svg\"")),
+    setting("branding", "logo_dark_file", Path("\"logo-dark.svg\"")),
     setting("limits", "in_flight", Number("1024")),
     setting("limits", "in_flight_per_host", Number("256")),
     setting("limits", "in_flight_per_org", Number("75")),

@@ -36,7 +36,7 @@ use tenterhook_contract::Secret;
 use tenterhook_engine::{Limits, Witness, Witnessed};
 use tenterhook_flows::oauth::token::REFRESH_GRACE_SECONDS;
 use tenterhook_management::provision;
-use tenterhook_server::{ProxyBlock, ServerLimits, TrustedProxies};
+use tenterhook_server::{Hosted, ProxyBlock, ServerLimits, TrustedProxies};
 use tenterhook_store::{Keyring, StoreConfig};
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
 use tokio::{net::TcpListener, sync::mpsc};
@@ -162,7 +162,7 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
         // It listens on the loopback address only, so only programs on this machine can connect.
         proxies: TrustedProxies { blocks: options.trusted_proxy.clone(), ..TrustedProxies::default() },
         witness: Some(Arc::new(Window(witnessed_in, pages.clone()))),
-        pages: pages.router(),
+        hosted: Hosted { pages: pages.router(), ..Hosted::default() },
     };
     let server =
         RunningServer::start(plan, async |_| Ok(())).await.map_err(|error| hint_about_port(error, &options))?;

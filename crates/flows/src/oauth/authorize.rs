@@ -271,6 +271,12 @@ pub fn registered_redirect_uri<'a>(org: &OrgSnapshot, parameters: &'a Parameters
     parameters.get("redirect_uri").filter(|uri| is_registered(client, uri))
 }
 
+/// The client of an authorization request whose redirect URI is its own: a page may say that the user goes on to it.
+pub fn asking_client<'a>(org: &'a OrgSnapshot, parameters: &Parameters) -> Option<&'a OAuthClient> {
+    registered_redirect_uri(org, parameters)?;
+    client(org, parameters.get("client_id")?)
+}
+
 /// Redirect URIs are compared as strings (RFC 9700 section 4.1.3), except for the port of loopback addresses, which the
 /// system assigns to a native app (RFC 8252 section 7.3).
 fn is_registered(client: &OAuthClient, redirect_uri: &str) -> bool {

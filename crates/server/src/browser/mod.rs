@@ -3,7 +3,10 @@
 //!
 //! Start reading at [`sign_in`].
 
+pub(crate) mod brand;
+pub(crate) mod colour;
 pub(crate) mod cookies;
+pub(crate) mod form;
 pub(crate) mod pages;
 pub(crate) mod query;
 pub(crate) mod request;
@@ -22,7 +25,11 @@ use crate::{App, error::ApiError};
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/assets/tenterhook.css", get(pages::stylesheet))
+        .route("/assets/brand.css", get(pages::brand_stylesheet))
+        .route("/assets/logo", get(pages::logo))
+        .route("/assets/logo-dark", get(pages::dark_logo))
         .route(pages::SUBMIT_SCRIPT_PATH, get(pages::submit_script))
+        .route(pages::SHOW_PASSWORD_PATH, get(pages::show_password_script))
 }
 
 /// Sends the browser to `location` with GET. Characters that a URI cannot contain are escaped (RFC 9110 section 10.2.2).

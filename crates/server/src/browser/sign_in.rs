@@ -22,6 +22,7 @@ use tenterhook_platform::{Caller, OrgSnapshot, StoreError, entropy::random_token
 
 use super::{
     cookies::{CSRF, SESSION},
+    form::{Field, FormMessage, Input},
     pages::{SignIn, page},
     request::{RequestProblem, form_bytes, taken_apart},
     see_other,
@@ -47,6 +48,8 @@ impl OwnPath {
 /// What a user signs in for.
 #[derive(Clone, Debug)]
 pub(crate) struct SignInPurpose {
+    /// The name of the application that the user goes on to.
+    pub(crate) app_label: Option<String>,
     /// Where the page's form is sent.
     pub(crate) action: OwnPath,
     /// Where the browser goes once the user has signed in.
@@ -112,6 +115,11 @@ pub(crate) async fn submitted(
     let previous = session(&app, &org, &caller, &headers).await?;
     let login = form.get("login").unwrap_or_default().to_owned();
     let password = Secret::new(form.get("password").unwrap_or_default());
+    let (no_login, no_password) = (login.is_empty(), password.expose().is_empty());
+    if no_login || no_password {
+        let missing = SignInFailure::Missing { login: no_login, password: no_password };
+        return Ok(sign_in_page(&app, &caller, &purpose, &login, Some(missing)));
+    }
     let signing_in = |commitment: Arc<Commitment>| async move {
         let attempt = sign_in::Attempt {
             attempts: &app.password_attempts,
@@ -139,6 +147,8 @@ pub(crate) async fn submitted(
 /// Why the sign-in page is shown again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SignInFailure {
+    /// These fields of the form are empty.
+    Missing { login: bool, password: bool },
     /// The login or the password is wrong.
     Wrong,
     /// Too many attempts on the login, or from the user's network.
@@ -150,6 +160,7 @@ pub(crate) enum SignInFailure {
 impl SignInFailure {
     fn status(self) -> StatusCode {
         match self {
+            Self::Missing { .. } => StatusCode::BAD_REQUEST,
             Self::Wrong => StatusCode::UNAUTHORIZED,
             Self::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
@@ -159,9 +170,10 @@ impl SignInFailure {
     /// The text on the page.
     fn text(self) -> &'static str {
         match self {
-            Self::Wrong => "The login or the password is wrong.",
+            Self::Missing { .. } => "Something is missing.",
+            Self::Wrong => "The username or the password is wrong.",
             Self::TooManyAttempts => {
-                "There were too many attempts to sign in with this login. Try again in five minutes."
+                "There were too many attempts to sign in with this username. Try again in five minutes."
             }
             Self::Busy => "Too many people are signing in at present. Try again in a moment.",
         }
@@ -177,8 +189,35 @@ pub(crate) fn sign_in_page(
     refusal: Option<SignInFailure>,
 ) -> Response {
     let csrf = random_token(app.platform.entropy());
-    let problem = refusal.map(SignInFailure::text);
-    let template = SignIn { action: &purpose.action.0, csrf: csrf.expose(), login, problem };
+    let (no_login, no_password) = match refusal {
+        Some(SignInFailure::Missing { login, password }) => (login, password),
+        _ => (false, false),
+    };
+    let errors = [(no_login, ("login", "Enter your username.")), (no_password, ("password", "Enter your password."))];
+    let errors: Vec<_> = errors.into_iter().filter_map(|(is_there, error)| is_there.then_some(error)).collect();
+    let error_of = |name| errors.iter().find(|(of, _)| *of == name).map(|(_, text)| *text);
+    let field = |name, label, input, autocomplete| Field {
+        name,
+        label,
+        input,
+        autocomplete,
+        hint: None,
+        rules: &[],
+        error: error_of(name),
+        has_message: refusal.is_some(),
+        required: true,
+        // The first empty field; a password is always empty.
+        autofocus: (name == "login") == login.is_empty(),
+    };
+    let template = SignIn {
+        action: &purpose.action.0,
+        csrf: csrf.expose(),
+        app_label: purpose.app_label.as_deref(),
+        message: refusal.map(|refusal| FormMessage { text: refusal.text(), fields: &errors }),
+        // Most logins are email addresses, and their keyboard can write any other.
+        login: field("login", "Username", Input::Text { value: login, inputmode: "email" }, "username"),
+        password: field("password", "Password", Input::Password, "current-password"),
+    };
     let status = refusal.map_or(StatusCode::OK, SignInFailure::status);
     let mut response = page(status, &template, &purpose.form_targets);
     CSRF.set(&mut response, caller, csrf.expose());

@@ -10,7 +10,7 @@ use axum::{
     routing::{get, post},
 };
 use tenterhook_flows::oauth::{
-    authorize::{self, AuthorizeAnswer, ResponseMode, registered_redirect_uri},
+    authorize::{self, AuthorizeAnswer, ResponseMode, asking_client, registered_redirect_uri},
     error::Fault,
     parameters::Parameters,
 };
@@ -133,7 +133,9 @@ fn purpose(org: &OrgSnapshot, name: &str, asked: &str) -> Result<SignInPurpose, 
         rest.push_str("&prompt=none");
     }
     let redirect_uri = parameters.as_ref().and_then(|asked| registered_redirect_uri(org, asked));
+    let client = parameters.as_ref().and_then(|asked| asking_client(org, asked));
     Ok(SignInPurpose {
+        app_label: client.map(|client| client.name.clone()),
         action: own(format!("/oauth2/{name}/v1/authorize/sign-in?{asked}"))?,
         back: own(format!("/oauth2/{name}/v1/authorize?{rest}"))?,
         form_targets: form_targets(redirect_uri.unwrap_or_default()),

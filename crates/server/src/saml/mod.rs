@@ -151,6 +151,7 @@ fn purpose(app: &SamlApp, caller: &Caller) -> Result<SignInPurpose, ApiError> {
     let query = if query.is_empty() { String::new() } else { format!("?{}", query::of_bytes(query.as_bytes())) };
     let path = format!("/app/{}/{}/sso/saml", app.name, app.external_key);
     Ok(SignInPurpose {
+        app_label: Some(app.label.clone()),
         action: own(format!("{path}/sign-in{query}"))?,
         back: own(format!("{path}{query}"))?,
         form_targets: OWN_FORMS.to_owned(),

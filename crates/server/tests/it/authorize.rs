@@ -299,7 +299,7 @@ async fn a_password_can_be_guessed_ten_times_in_five_minutes() {
         assert_eq!(statuses, [[401; 10].as_slice(), &[429; 5]].concat(), "{login}: those at the same moment count too");
         let refused = sign_in(&world, &page, &login.to_uppercase(), password).await;
         assert_eq!(refused.status, 429, "{login}: the right password does not help");
-        assert!(refused.text().contains("too many attempts to sign in with this login"), "{}", refused.text());
+        assert!(refused.text().contains("too many attempts to sign in with this username"), "{}", refused.text());
     }
     let events = world.events("user.session.start").await;
     let told = |reason: &str| events.iter().filter(|event| event["outcome"]["reason"] == reason).count();

@@ -18,6 +18,7 @@ mod groups;
 mod harness;
 mod hook_keys;
 mod host_tokens;
+mod hosted_pages;
 mod inline_hooks;
 mod invocations;
 mod limits;

@@ -1,0 +1,172 @@
+//! The building blocks of forms on hosted pages: a field with its label, hint, rules and error, and the message above a form.
+//!
+//! A page holds them as members, and its template writes them with the filter `safe`, because they are HTML:
+//!
+//! ```html
+//! {% if let Some(message) = message %}{{ message|safe }}{% endif %}
+//! <form method="post" action="{{ action }}">
+//!   {% for field in fields %}{{ field|safe }}{% endfor %}
+//!   <button type="submit" class="primary">Create account</button>
+//! </form>
+//! ```
+//!
+//! When a form is shown again, every field keeps what was typed, except passwords; a field that was refused has its `error`, and
+//! [`FormMessage::fields`] repeats all errors with links to their fields. At most one field has `autofocus`: the first one that is
+//! empty or refused. A page with a password loads [`super::pages::SHOW_PASSWORD_PATH`].
+
+use askama::Template;
+
+/// The id of the message in the page.
+const FORM_MESSAGE_ID: &str = "form-message";
+
+/// A field of a form.
+#[derive(Clone, Copy, Debug, Template)]
+#[template(path = "field.html")]
+pub(crate) struct Field<'a> {
+    /// The name in the form, and the id in the page: letters, digits, `-`, `_` and `.`.
+    pub(crate) name: &'a str,
+    /// What is above it; it is no placeholder, because that is gone when somebody types.
+    pub(crate) label: &'a str,
+    pub(crate) input: Input<'a>,
+    /// What it is, for browsers and password managers (HTML, "autofill"): `username`, `given-name`, `new-password`, `off`.
+    pub(crate) autocomplete: &'a str,
+    /// What to write, in a sentence.
+    pub(crate) hint: Option<&'a str>,
+    /// What a password must have, each in a few words.
+    pub(crate) rules: &'a [String],
+    /// What is wrong with what was sent, and what to do.
+    pub(crate) error: Option<&'a str>,
+    /// Whether the form has a [`FormMessage`] that is about this field too.
+    pub(crate) has_message: bool,
+    /// A field that is not required says so.
+    pub(crate) required: bool,
+    /// Whether it has the focus when the page is shown.
+    pub(crate) autofocus: bool,
+}
+
+/// What one types into.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Input<'a> {
+    /// A line of text with what was typed before, and the keyboard for a phone (HTML, `inputmode`): `text`, `email`, `tel`,
+    /// `numeric`.
+    Text {
+        /// What was typed before.
+        value: &'a str,
+        /// The keyboard.
+        inputmode: &'a str,
+    },
+    /// A password, which a page never repeats.
+    Password,
+}
+
+impl Field<'_> {
+    /// The ids of what describes it, in the order of reading.
+    fn described_by(&self) -> Option<String> {
+        let Self { name, .. } = self;
+        let ids = [
+            self.has_message.then(|| FORM_MESSAGE_ID.to_owned()),
+            self.hint.map(|_| format!("{name}-hint")),
+            (!self.rules.is_empty()).then(|| format!("{name}-rules")),
+            self.error.map(|_| format!("{name}-error")),
+        ];
+        let ids: Vec<_> = ids.into_iter().flatten().collect();
+        (!ids.is_empty()).then(|| ids.join(" "))
+    }
+}
+
+/// The message above a form that is shown again. It is announced to people who cannot see it.
+#[derive(Clone, Copy, Debug, Template)]
+#[template(path = "form_message.html")]
+pub(crate) struct FormMessage<'a> {
+    /// What happened and what to do.
+    pub(crate) text: &'a str,
+    /// Name and error of the fields that were refused, in the order of the form.
+    pub(crate) fields: &'a [(&'a str, &'a str)],
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    const FIELD: Field<'static> = Field {
+        name: "userProfile.email",
+        label: "Email",
+        input: Input::Text { value: "", inputmode: "email" },
+        autocomplete: "email",
+        hint: None,
+        rules: &[],
+        error: None,
+        has_message: false,
+        required: true,
+        autofocus: false,
+    };
+
+    fn squeezed(template: &impl Template) -> String {
+        template.render().unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_field_is_described_by_its_message_hint_rules_and_error() {
+        assert_eq!(
+            squeezed(&FIELD),
+            r#"<div class="field"> <label for="userProfile.email">Email</label> <input id="userProfile.email" name="userProfile.email" type="text" inputmode="email" autocapitalize="none" spellcheck="false" autocomplete="email" value="" required> </div>"#
+        );
+        let html = squeezed(&Field {
+            name: "password",
+            input: Input::Password,
+            autocomplete: "new-password",
+            hint: Some("Choose one that you use nowhere else."),
+            rules: &["At least 8 characters".to_owned()],
+            error: Some("The password is too short."),
+            has_message: true,
+            autofocus: true,
+            ..FIELD
+        });
+        assert!(
+            html.contains(
+                r#"type="password" autocomplete="new-password" aria-describedby="form-message password-hint password-rules password-error" aria-invalid="true" required autofocus></div>"#
+            ),
+            "{html}"
+        );
+        for id in ["hint", "rules", "error"] {
+            assert_eq!(html.matches(&format!(r#"id="password-{id}""#)).count(), 1, "{html}");
+        }
+        assert!(!html.contains("value="), "a password is not repeated: {html}");
+    }
+
+    #[test]
+    fn a_field_that_may_stay_empty_says_so() {
+        let html = squeezed(&Field { required: false, ..FIELD });
+        assert!(html.contains("(optional)</span></label>") && !html.contains("required"), "{html}");
+    }
+
+    #[test]
+    fn markup_in_a_text_is_text() {
+        let marked = r#""><script>alert('1')</script>"#;
+        let field = Field {
+            name: marked,
+            label: marked,
+            input: Input::Text { value: marked, inputmode: marked },
+            autocomplete: marked,
+            hint: Some(marked),
+            rules: &[marked.to_owned()],
+            error: Some(marked),
+            ..FIELD
+        };
+        let message = FormMessage { text: marked, fields: &[(marked, marked)] };
+        for html in [squeezed(&field), squeezed(&message)] {
+            assert!(!html.contains("<script") && !html.contains(r#"""#.repeat(2).as_str()), "{html}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_an_alert_and_leads_to_the_fields() {
+        let message = FormMessage { text: "Check the form.", fields: &[("login", "Enter your username.")] };
+        assert_eq!(
+            squeezed(&message),
+            r##"<div class="message" id="form-message" role="alert"> <p>Check the form.</p> <ul> <li><a href="#login">Enter your username.</a></li> </ul> </div>"##
+        );
+    }
+}
