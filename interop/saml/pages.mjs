@@ -53,6 +53,7 @@ export async function checkPages(chromium, { signIn, signOut, user, brand, label
   await check("problem");
 
   accept();
+  await page.runScripts(false);
   await page.go(signIn);
   await page.until("document.querySelector('input[name=SAMLResponse]') && document.readyState === 'complete'");
   await check("form-post");

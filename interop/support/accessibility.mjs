@@ -21,6 +21,8 @@ const IS_TOO_WIDE = "document.documentElement.scrollWidth > document.documentEle
 
 /** Fails with everything that axe-core finds on the page that is shown, and keeps pictures of it in the folder `pictures`. */
 export async function checkAccessibility(page, name, pictures) {
+  // axe-core waits for timers, which run where scripts run. Those of the page were left out when it was loaded.
+  await page.runScripts(true);
   await page.evaluate(AXE);
   const found = [];
   for (const [screen, size] of Object.entries(SCREENS)) {
