@@ -1,6 +1,6 @@
 //! Who may sign on to an app.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -14,8 +14,8 @@ use tenterhook_contract::{
 pub struct Assigned {
     /// To the user.
     pub user: Option<AppUser>,
-    /// To groups of the user, those of the lowest priority first.
-    pub groups: Vec<AppGroup>,
+    /// To groups of the user, those of the lowest priority first. The users of a list share them: a group may have many.
+    pub groups: Vec<Arc<AppGroup>>,
 }
 
 impl Assigned {

@@ -68,8 +68,8 @@ mod tests {
         let by_groups = Assigned {
             user: None,
             groups: vec![
-                group(0, json!({ "alias": "first" })),
-                group(1, json!({ "alias": "second", "site": "Lagos" })),
+                group(0, json!({ "alias": "first" })).into(),
+                group(1, json!({ "alias": "second", "site": "Lagos" })).into(),
             ],
         };
         let own = |user_name: Option<&str>| AppUser {

@@ -1,6 +1,9 @@
 //! The users of an app in the order of their ids: those to whom it is assigned, and the members of groups to which it is.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QuerySelect as _, Select,
@@ -37,7 +40,8 @@ const NEXT: &str = "WITH RECURSIVE page (id, place) AS (\
 
 impl Store {
     /// A page of the users of an app with how it is assigned to each, by id, those after `after`: users to whom it is assigned, and
-    /// members of groups to which it is, the group of every user among them. Users whose rows are damaged are left out, and logged.
+    /// members of groups to which it is, the group of every user among them. Users and assignments whose rows are damaged are left
+    /// out, and logged.
     pub async fn list_assigned_users(
         &self,
         org: &OrgId,
@@ -99,9 +103,22 @@ async fn of_ids(
         .filter(app_group::Column::GroupId.is_in(named))
         .all(reader)
         .await?;
-    let groups: HashMap<_, _> = groups.iter().map(|row| (row.group_id.as_str(), row)).collect();
+    // Each is read once, however many of the users are its members.
+    let groups: HashMap<_, _> = groups
+        .into_iter()
+        .filter_map(|row| {
+            let group = readable(app_group_of(&row), (org, app), &row.group_id)?;
+            Some((row.group_id, Arc::new(group)))
+        })
+        .collect();
     let own = own(org, app, ids).all(reader).await?;
-    let mut own: HashMap<_, _> = own.into_iter().map(|row| (row.user_id, row.document)).collect();
+    let mut own: HashMap<_, _> = own
+        .into_iter()
+        .filter_map(|row| {
+            let own = readable(from_text::<AppUser>(USER, &row.document), (org, app), &row.user_id)?;
+            Some((row.user_id, own))
+        })
+        .collect();
     let mut found = Vec::with_capacity(ids.len());
     let mut users = users(org, ids).all(reader).await?;
     // The ids are in the order of the page, by the collation of the database.
@@ -116,11 +133,10 @@ async fn of_ids(
                 continue;
             }
         };
-        let own = own.remove(&id).map(|document| from_text::<AppUser>(USER, &document)).transpose()?;
+        let own = own.remove(&id);
         let named = groups_of.remove(&id).unwrap_or_default();
         let named = named.iter().map(String::as_str).chain(everyone.map(GroupId::as_str));
-        let mut groups =
-            named.filter_map(|id| groups.get(id)).map(|row| app_group_of(row)).collect::<Result<Vec<_>, _>>()?;
+        let mut groups: Vec<_> = named.filter_map(|id| groups.get(id)).cloned().collect();
         in_order(&mut groups);
         // What has ended since the ids were read is left out.
         if own.is_some() || !groups.is_empty() {
@@ -128,6 +144,15 @@ async fn of_ids(
         }
     }
     Ok(found)
+}
+
+/// An assignment of an app, unless its row is damaged, which is logged. `to` is the id of the user or of the group.
+fn readable<A>(assignment: Result<A, StoreError>, (org, app): (&OrgId, &AppId), to: &str) -> Option<A> {
+    assignment
+        .inspect_err(|error| {
+            tracing::error!(%org, %app, to, %error, "assignment.unreadable: an assignment is left out of a page");
+        })
+        .ok()
 }
 
 /// The ids of the next users of an app that is not assigned to every user.

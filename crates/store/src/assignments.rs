@@ -3,7 +3,7 @@
 //! Rows go with their app, their user and their group: foreign keys remove them in the statement that deletes one of those, so
 //! nothing here removes the rows of an app.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, Condition, EntityTrait, PrimaryKeyTrait, QueryFilter as _, QueryOrder as _,
@@ -140,7 +140,7 @@ impl Store {
     pub async fn assignment(&self, org: &OrgId, app: &AppId, user: &UserId) -> Result<Option<Assigned>, StoreError> {
         let own = self.find_app_user(org, app, user).await?;
         let rows = groups_of_assignment(org, app, user).all(&self.connections.reader).await?;
-        let mut groups = rows.iter().map(app_group_of).collect::<Result<Vec<_>, _>>()?;
+        let mut groups = rows.iter().map(|row| app_group_of(row).map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
         in_order(&mut groups);
         let is_assigned = own.is_some() || !groups.is_empty();
         Ok(is_assigned.then_some(Assigned { user: own, groups }))
@@ -315,7 +315,7 @@ fn of_app_of_groups(org: &OrgId, app: &AppId) -> Condition {
 }
 
 /// Puts groups of a user in the order of their priorities.
-pub(crate) fn in_order(groups: &mut [AppGroup]) {
+pub(crate) fn in_order(groups: &mut [Arc<AppGroup>]) {
     groups.sort_by(|one, other| (one.priority, &one.group_id).cmp(&(other.priority, &other.group_id)));
 }
 

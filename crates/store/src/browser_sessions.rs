@@ -20,7 +20,8 @@ impl Store {
 
     /// Adds a session in the place of the one that its browser has had until now, in one transaction: the one before ends, and its
     /// service providers are those of the new one when both are the same user's. Nothing is moved from a session that has ended
-    /// already. Returns whether the one before was still there.
+    /// already. A service provider whose row cannot be read, which no logout could tell, is left out and logged. Returns whether the
+    /// one before was still there.
     pub async fn replace_session(&self, previous: &Session, session: &Session) -> Result<bool, StoreError> {
         let row = session_row(session)?;
         let transaction = self.connections.writer.begin().await?;
@@ -29,7 +30,10 @@ impl Store {
         let has_ended = session::Entity::delete_by_id(key).exec(&transaction).await?.rows_affected == 1;
         if has_ended && previous.user_id == session.user_id {
             let apps = of_session(&previous.org_id, &previous.id).all(&transaction).await?;
-            let moved = apps.into_iter().map(|app| self.moved(app, session)).collect::<Result<Vec<_>, _>>()?;
+            let mut moved = Vec::with_capacity(apps.len());
+            for app in apps {
+                moved.extend(self.moved(app, session)?);
+            }
             if !moved.is_empty() {
                 session_app::Entity::insert_many(moved).exec_without_returning(&transaction).await?;
                 let old = session_app::Entity::delete_many()
@@ -43,17 +47,25 @@ impl Store {
         Ok(has_ended)
     }
 
-    /// The row of a service provider as one of another session. Its secret is bound to the row.
-    fn moved(&self, app: session_app::Model, to: &Session) -> Result<session_app::ActiveModel, StoreError> {
-        let subject = self.decrypt(&to.org_id, &row_of(&app.session_id, &app.app_id), SUBJECT, &app.subject)?;
+    /// The row of a service provider as one of another session. Its secret is bound to the row. `None` when it cannot be read.
+    fn moved(&self, app: session_app::Model, to: &Session) -> Result<Option<session_app::ActiveModel>, StoreError> {
+        let subject = self.decrypt(&to.org_id, &row_of(&app.session_id, &app.app_id), SUBJECT, &app.subject);
+        let subject = match subject {
+            Ok(subject) => subject,
+            Err(error) => {
+                let (org, app) = (&to.org_id, app.app_id);
+                tracing::error!(%org, app, %error, "session.unreadable: a service provider is left out of a session");
+                return Ok(None);
+            }
+        };
         let row = row_of(to.id.as_str(), &app.app_id);
-        Ok(session_app::ActiveModel {
+        Ok(Some(session_app::ActiveModel {
             subject: Set(self.encrypt(&to.org_id, &row, SUBJECT, &subject)?),
             org_id: Set(app.org_id),
             session_id: Set(to.id.to_string()),
             app_id: Set(app.app_id),
             expires_us: Set(to.expires.as_micros()),
-        })
+        }))
     }
 
     /// The session of a cookie, unless it has ended.

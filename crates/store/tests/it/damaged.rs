@@ -9,12 +9,13 @@ use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, Statement};
 use tenterhook_contract::id::{ApiTokenId, ClientId};
 use tenterhook_model::{
     ApiToken, ClientAuthenticationMethod, ConfigurationObject, ConfigurationWrite, LogFilter, LogQuery, OAuthClient,
-    Org, OrgLimits, OrgStatus, Status, TokenRole,
+    Org, OrgLimits, OrgStatus, Status, TokenRole, everyone_id,
 };
 use tenterhook_store::{Store, StoreConfig, StoreError};
 
 use crate::{
     databases::{self, at, first_users, org, other_org, user},
+    groups::{app_group, app_user, insert_app, put_app_group, put_app_user},
     log::{event, everything},
 };
 
@@ -96,6 +97,59 @@ async fn a_page_of_users_has_all_but_the_damaged_ones() {
     assert_eq!(damaged.store.list_users(&org(), &rest).await.unwrap(), readable[2..]);
     let one = damaged.store.find_user(&org(), &users[2].id).await;
     assert!(matches!(one, Err(StoreError::Unreadable { .. })), "{one:?}");
+}
+
+#[tokio::test]
+async fn the_users_of_an_app_are_listed_without_the_damaged_assignments() {
+    let damaged = Damaged::open().await;
+    let app = insert_app(&damaged.store).await;
+    let everyone = everyone_id(&org());
+    let users: Vec<_> = (0..3).map(|number| user(&format!("{number}@example.com"))).collect();
+    for user in &users {
+        damaged.store.insert_user(user).await.unwrap();
+        put_app_user(&damaged.store, &app_user(&app, user)).await.unwrap();
+    }
+    let damage = format!("UPDATE app_users SET document = '{{' WHERE user_id = '{}'", users[1].id);
+    damaged.write(&damage).await;
+    let errors = Errors::default();
+    let list = async || {
+        let _counting = tracing::subscriber::set_default(errors.clone());
+        damaged.store.list_assigned_users(&org(), &app, None, 10).await.unwrap()
+    };
+    let listed: Vec<_> = list().await.into_iter().map(|(user, _)| user).collect();
+    assert_eq!((listed, errors.count()), (vec![users[0].clone(), users[2].clone()], 1));
+    put_app_group(&damaged.store, &app_group(&app, &everyone, 0)).await.unwrap();
+    let by_group = list().await;
+    assert_eq!(by_group.len(), 3);
+    assert_eq!((&by_group[1].0, &by_group[1].1.user, by_group[1].1.groups.len()), (&users[1], &None, 1));
+    damaged.write("UPDATE app_groups SET document = '{'").await;
+    let listed = list().await;
+    assert_eq!(listed.len(), 2, "those to whom the app is assigned by themselves");
+    assert!(listed.iter().all(|(_, assigned)| assigned.groups.is_empty()), "{listed:?}");
+}
+
+#[tokio::test]
+async fn a_browser_signs_in_again_without_the_damaged_service_providers_of_its_session() {
+    let damaged = Damaged::open().await;
+    let (before, after) = (databases::session("before", at(1_000)), databases::session("after", at(2_000)));
+    damaged.store.insert_session(&before).await.unwrap();
+    damaged
+        .write(&format!(
+            "INSERT INTO session_apps (org_id, session_id, app_id, subject, expires_us) \
+             VALUES ('{}', '{}', '0oa1', '{{', {})",
+            org(),
+            before.id,
+            at(1_000).as_micros()
+        ))
+        .await;
+    let errors = Errors::default();
+    {
+        let _counting = tracing::subscriber::set_default(errors.clone());
+        assert!(damaged.store.replace_session(&before, &after).await.unwrap());
+    }
+    assert_eq!(errors.count(), 1);
+    assert_eq!(damaged.store.find_session(&org(), "after", at(1)).await.unwrap(), Some(after.clone()));
+    assert_eq!(damaged.store.session_apps(&org(), &after.id).await.unwrap(), []);
 }
 
 #[tokio::test]

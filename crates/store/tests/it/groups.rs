@@ -1,5 +1,7 @@
 //! Groups, their members, and the assignments of apps: kept in their org, and gone with what they belong to.
 
+use std::sync::Arc;
+
 use serde_json::{Map, json};
 use tenterhook_contract::id::{AppId, ClientId, GroupId, UserId};
 use tenterhook_model::{
@@ -50,7 +52,7 @@ async fn insert_users<const N: usize>(store: &Store, logins: [&str; N]) -> [User
 }
 
 /// An app of the org.
-async fn insert_app(store: &Store) -> AppId {
+pub(crate) async fn insert_app(store: &Store) -> AppId {
     let client: OAuthClient = serde_json::from_value(json!({
         "id": ClientId::from_parts(number(), [4; 8]), "name": "App", "authentication": "none", "redirectUris": [],
         "grantTypes": [], "responseTypes": [], "status": "ACTIVE", "created": at(0), "lastUpdated": at(0),
@@ -68,7 +70,7 @@ async fn delete_app(store: &Store, app: &AppId) {
     store.commit_configuration(&org(), version, vec![ConfigurationWrite::Delete(app.to_string())]).await.unwrap();
 }
 
-fn app_user(app: &AppId, user: &User) -> AppUser {
+pub(crate) fn app_user(app: &AppId, user: &User) -> AppUser {
     AppUser {
         app_id: app.clone(),
         user_id: user.id.clone(),
@@ -79,18 +81,18 @@ fn app_user(app: &AppId, user: &User) -> AppUser {
     }
 }
 
-fn app_group(app: &AppId, group: &GroupId, priority: u32) -> AppGroup {
+pub(crate) fn app_group(app: &AppId, group: &GroupId, priority: u32) -> AppGroup {
     AppGroup { app_id: app.clone(), group_id: group.clone(), priority, profile: Map::new(), last_updated: at(2) }
 }
 
 /// Assigns an app to a user, or replaces the assignment.
-async fn put_app_user(store: &Store, assigned: &AppUser) -> Result<Option<Changed<AppUser>>, StoreError> {
+pub(crate) async fn put_app_user(store: &Store, assigned: &AppUser) -> Result<Option<Changed<AppUser>>, StoreError> {
     let key = (&assigned.app_id, &assigned.user_id);
     store.change_app_user(&org(), key, |_| Some(assigned.clone())).await
 }
 
 /// Assigns an app to a group, or replaces the assignment.
-async fn put_app_group(store: &Store, assigned: &AppGroup) -> Result<Option<Changed<AppGroup>>, StoreError> {
+pub(crate) async fn put_app_group(store: &Store, assigned: &AppGroup) -> Result<Option<Changed<AppGroup>>, StoreError> {
     let key = (&assigned.app_id, &assigned.group_id);
     store.change_app_group(&org(), key, |_| Some(assigned.clone())).await
 }
@@ -367,6 +369,11 @@ async fn the_users_of_an_app_are_those_assigned_and_the_members_of_its_groups(st
         }
         assert_eq!(pages, all, "in pages of {limit}");
     }
+    let staff_of = |user: &User| {
+        let (_, assigned) = all.iter().find(|(listed, _)| listed == user).unwrap();
+        assigned.groups.iter().find(|group| group.group_id == staff.id).unwrap()
+    };
+    assert!(Arc::ptr_eq(staff_of(ada), staff_of(cleo)), "a page has each group once, not once for each member");
     assert_eq!(list(Some(&eve.id), 10).await, []);
     let everyone = everyone_id(&org());
     put_app_group(&store, &app_group(&app, &everyone, 9)).await.unwrap();
