@@ -197,6 +197,43 @@ class Sdk(unittest.IsolatedAsyncioTestCase):
         await self.answer(self.client.delete_application(created.id))
         await self.refused(self.client.get_application(created.id), 404, "E0000007")
 
+    async def test_a_profile_enrollment_policy_with_a_hook_lives_from_create_to_delete(self):
+        hook = models.InlineHookCreate(
+            name="Python, on a policy", type="com.okta.user.pre-registration", version="1.0.0", channel=channel("x")
+        )
+        hook = await self.answer(self.client.create_inline_hook(hook))
+        policy = {"type": "PROFILE_ENROLLMENT", "name": "Python", "status": "ACTIVE"}
+        policy = models.ProfileEnrollmentPolicy.from_dict(policy)
+        created = await self.answer(self.client.create_policy(policy))
+        self.assertEqual((created.type, created.name, created.system), ("PROFILE_ENROLLMENT", "Python", False))
+        listed = await self.answer(self.client.list_policies("PROFILE_ENROLLMENT"))
+        self.assertIn(created.id, [one.id for one in listed])
+
+        [rule] = await self.answer(self.client.list_policy_rules(created.id))
+        self.assertIsInstance(rule, models.ProfileEnrollmentPolicyRule)
+        rule.actions = models.ProfileEnrollmentPolicyRuleActions.from_dict({
+            "profileEnrollment": {
+                "unknownUserAction": "REGISTER",
+                "activationRequirements": {"emailVerification": False},
+                "profileAttributes": [{"name": "email", "label": "Email", "required": True}],
+                "preRegistrationInlineHooks": [{"inlineHookId": hook.id}],
+            }
+        })
+        put = await self.answer(self.client.replace_policy_rule(created.id, rule.id, rule))
+        action = put.actions.profile_enrollment
+        self.assertEqual([one.inline_hook_id for one in action.pre_registration_inline_hooks], [hook.id])
+        self.assertEqual([one.name for one in action.profile_attributes], ["email"])
+        self.assertIs(action.activation_requirements.email_verification, False)
+        got = await self.answer(self.client.get_policy_rule(created.id, rule.id))
+        self.assertEqual(got.actions, put.actions)
+
+        await self.refused(self.client.deactivate_inline_hook(hook.id), 400, "E0000001", "status")
+        await self.answer(self.client.deactivate_policy(created.id))
+        await self.answer(self.client.delete_policy(created.id))
+        await self.refused(self.client.get_policy(created.id), 404, "E0000007")
+        await self.answer(self.client.deactivate_inline_hook(hook.id))
+        await self.answer(self.client.delete_inline_hook(hook.id))
+
 
 if __name__ == "__main__":
     unittest.main()

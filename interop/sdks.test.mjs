@@ -361,6 +361,71 @@ test("a SAML app with a hook and an assignment lives from create to delete", asy
   await refused(apps.getApplication({ appId }), 404, "E0000007");
 });
 
+test("a profile enrollment policy with a hook lives from create to delete", async () => {
+  const policies = client.policyApi;
+  const type = "PROFILE_ENROLLMENT";
+  const { id: inlineHookId } = await create("On a policy", http("secret"), "com.okta.user.pre-registration");
+  const created = await policies.createPolicy({ policy: { type, name: "Customers", status: "ACTIVE" } });
+  assert.deepEqual([created.type, created.name, created.status, created.system], [type, "Customers", "ACTIVE", false]);
+  const { id: policyId } = created;
+  const listed = await collected(await policies.listPolicies({ type }));
+  assert.deepEqual(listed.map(({ id, system }) => [id === policyId, system]), [[false, true], [true, false]]);
+
+  const [rule] = await collected(await policies.listPolicyRules({ policyId }));
+  assert.equal(rule.constructor.name, "ProfileEnrollmentPolicyRule");
+  const of = { policyId, ruleId: rule.id };
+  const action = {
+    access: "ALLOW",
+    unknownUserAction: "REGISTER",
+    activationRequirements: { emailVerification: true },
+    profileAttributes: [
+      { name: "email", label: "Email", required: true },
+      { name: "inviteCode", label: "Invitation code", required: true },
+    ],
+    preRegistrationInlineHooks: [{ inlineHookId }],
+    targetGroupIds: [],
+    progressiveProfilingAction: "ENABLED",
+  };
+  rule.actions = { profileEnrollment: action };
+  const put = await policies.replacePolicyRule({ ...of, policyRule: rule });
+  const said = (rule) => JSON.parse(JSON.stringify(rule.actions.profileEnrollment));
+  assert.deepEqual(said(put), action);
+  const got = await policies.getPolicyRule(of);
+  got.actions.profileEnrollment.unknownUserAction = "ASK";
+  const replace = () => policies.replacePolicyRule({ ...of, policyRule: got });
+  await refused(replace(), 400, "E0000001", "actions.profileEnrollment.unknownUserAction");
+  got.actions.profileEnrollment.unknownUserAction = "DENY";
+  await replace();
+  assert.deepEqual(said(await policies.getPolicyRule(of)), { ...action, unknownUserAction: "DENY" });
+
+  const credentials = { oauthClient: { token_endpoint_auth_method: "client_secret_basic" } };
+  const settings = {
+    oauthClient: {
+      application_type: "web",
+      redirect_uris: ["https://shop.example.com/cb"],
+      response_types: ["code"],
+      grant_types: ["authorization_code"],
+    },
+  };
+  const application = { name: "oidc_client", label: "Shop", signOnMode: "OPENID_CONNECT", credentials, settings };
+  const { id: appId } = await client.applicationApi.createApplication({ application });
+  await client.applicationApi.assignApplicationPolicy({ appId, policyId });
+  assert.deepEqual((await collected(await policies.listPolicyApps({ policyId }))).map(({ id }) => id), [appId]);
+
+  // A hook in use stays.
+  await refused(hooks.deactivateInlineHook({ inlineHookId }), 400, "E0000001", "status");
+  created.description = "Who buys";
+  const replaced = await policies.replacePolicy({ policyId, policy: created });
+  assert.deepEqual([replaced.name, replaced.description], ["Customers", "Who buys"]);
+  await policies.deactivatePolicy({ policyId });
+  assert.equal((await policies.getPolicy({ policyId })).status, "INACTIVE");
+  await policies.activatePolicy({ policyId });
+  await policies.deletePolicy({ policyId });
+  await refused(policies.getPolicy({ policyId }), 404, "E0000007");
+  await hooks.deactivateInlineHook({ inlineHookId });
+  await hooks.deleteInlineHook({ inlineHookId });
+});
+
 test("the script of the page about moving brings hooks over, and their secrets with them", async (context) => {
   const page = readFileSync(new URL("../docs/moving-from-okta.md", import.meta.url), "utf8");
   const [, script] = /^```js\n([\s\S]*?)^```$/m.exec(page);

@@ -12,6 +12,7 @@ use tenterhook_platform::{OrgSnapshot, Platform};
 use crate::{
     administrator::{Administrator, ManagementError},
     apps::SAML_APP,
+    enrollment_rules::ENROLLMENT_RULE,
     extension_points::bindings::BINDING,
     resource::{Done, log},
 };
@@ -53,7 +54,7 @@ pub struct Association {
 }
 
 /// Every association.
-pub const ASSOCIATIONS: &[Association] = &[TOKEN_RULE, SAML_APP, BINDING];
+pub const ASSOCIATIONS: &[Association] = &[TOKEN_RULE, SAML_APP, ENROLLMENT_RULE, BINDING];
 
 /// The rule of an access policy and the hook that changes the tokens it allows (`token.md` section 1).
 pub const TOKEN_RULE: Association = Association {

@@ -12,6 +12,8 @@ pub mod authorization_servers;
 pub mod bindings;
 pub mod claims;
 pub mod clients;
+pub mod enrollment_policies;
+pub mod enrollment_rules;
 mod expressions;
 pub mod extension_points;
 pub mod groups;

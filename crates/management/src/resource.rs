@@ -195,7 +195,12 @@ pub(crate) fn log<T: Resource>(platform: &Platform, administrator: &Administrato
 pub(crate) fn check_unique<T: Resource>(org: &OrgSnapshot, resource: &T) -> Result<(), ManagementError> {
     let mut siblings = T::list(&org.configuration).below(resource.parent());
     if siblings.any(|known| known.id() != resource.id() && known.takes_name_of(resource)) {
-        return Err(ManagementError::field("name", "An object with this field already exists"));
+        return Err(name_is_taken());
     }
     Ok(())
+}
+
+/// Another object has the name.
+pub(crate) fn name_is_taken() -> ManagementError {
+    ManagementError::field("name", "An object with this field already exists")
 }

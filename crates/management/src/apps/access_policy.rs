@@ -3,7 +3,6 @@
 use tenterhook_contract::Timestamp;
 use tenterhook_platform::{OrgSnapshot, Platform};
 
-use super::find;
 use crate::administrator::{Administrator, ManagementError, org_of};
 
 /// Type of the policy and of its rule.
@@ -46,17 +45,4 @@ pub fn get_rule(
         return Ok(policy);
     }
     Err(ManagementError::NotFound { id: rule.to_owned(), kind: RULE })
-}
-
-/// Gives an app the policy that it has.
-///
-/// # Errors
-/// [`ManagementError::NotFound`] for an app or a policy that there is not.
-pub fn assign(
-    platform: &Platform,
-    administrator: &Administrator,
-    (app, policy): (&str, &str),
-) -> Result<(), ManagementError> {
-    find(&*org_of(platform, administrator)?, app)?;
-    get(platform, administrator, policy).map(drop)
 }

@@ -2,6 +2,7 @@
 //! [`clients`](crate::clients) shows too.
 
 pub mod access_policy;
+pub mod assigned_policy;
 pub mod assignments;
 mod general;
 pub mod keys;
@@ -13,12 +14,12 @@ use std::collections::HashSet;
 
 use tenterhook_contract::{
     Secret, Timestamp,
-    id::{AppId, GroupId, UserId},
+    id::{AppId, GroupId, PolicyId, UserId},
     party::Target,
 };
 use tenterhook_model::{
     AppHide, AppInput, AppKey, AppTold, ClientAuthenticationMethod, ConfigurationObject, ConfigurationRecord as _,
-    ConfigurationWrite, NameIdFormat, OAuthClient, SamlApp, Status, Template, UserNameTemplate,
+    ConfigurationWrite, EnrollmentPolicy, NameIdFormat, OAuthClient, SamlApp, Status, Template, UserNameTemplate,
 };
 use tenterhook_platform::{
     OrgSnapshot, Platform,
@@ -135,6 +136,24 @@ impl App {
         }
     }
 
+    /// The profile enrollment policy that it names as its own; the org's default one is its policy when there is none, or it was
+    /// deleted.
+    pub fn enrollment_policy(&self) -> Option<&PolicyId> {
+        match self {
+            Self::Saml(app) => app.enrollment_policy.as_ref(),
+            Self::OpenIdConnect(client) => client.enrollment_policy.as_ref(),
+        }
+    }
+
+    fn with_enrollment_policy(self, enrollment_policy: Option<PolicyId>, last_updated: Timestamp) -> Self {
+        match self {
+            Self::Saml(app) => Self::Saml(Box::new(SamlApp { enrollment_policy, last_updated, ..*app })),
+            Self::OpenIdConnect(client) => {
+                Self::OpenIdConnect(Box::new(OAuthClient { enrollment_policy, last_updated, ..*client }))
+            }
+        }
+    }
+
     fn put(&self) -> ConfigurationWrite {
         ConfigurationWrite::put(match self {
             Self::Saml(app) => ConfigurationObject::SamlApp(app.clone()),
@@ -183,6 +202,8 @@ pub enum AppCondition {
     User(UserId),
     /// It is assigned to this group.
     Group(GroupId),
+    /// It has this profile enrollment policy.
+    EnrollmentPolicy(PolicyId),
 }
 
 /// The apps of an org for which every condition holds.
@@ -209,6 +230,10 @@ pub async fn list(
                 let assigned = platform.store().app_ids_of_group(&org.org.id, group).await?;
                 apps.retain(|app| assigned.contains(&app.id()));
             }
+            AppCondition::EnrollmentPolicy(policy) => apps.retain(|app| {
+                let own = EnrollmentPolicy::of_app(&org.configuration, &org.org, app.enrollment_policy());
+                own.id == *policy
+            }),
         }
     }
     Ok(apps)

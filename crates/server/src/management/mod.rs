@@ -2,6 +2,7 @@
 
 mod answer;
 mod api_tokens;
+mod app_policies;
 mod apps;
 mod bindings;
 mod call;
@@ -88,6 +89,7 @@ fn routes_with_token() -> Vec<Route> {
         groups::routes(),
         orgs::routes(),
         user_schema::routes(),
+        app_policies::routes(),
         api_tokens::routes(),
         invocations::routes(),
     ];

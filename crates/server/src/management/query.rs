@@ -24,7 +24,7 @@ pub(crate) enum QueryProblem {
     SearchTooLong,
     #[error("{0}: The parameter must be there")]
     Missing(&'static str),
-    #[error("type: Only `ACCESS_POLICY` is supported.")]
+    #[error("type: Only `ACCESS_POLICY` and `PROFILE_ENROLLMENT` are supported.")]
     PolicyType,
     /// It asks for something that is not done.
     #[error("{0}: The parameter is not supported here")]

@@ -11,6 +11,7 @@ mod chains;
 mod codes;
 mod echo;
 mod edge;
+mod enrollment_policies;
 mod expressions;
 mod extension_points;
 mod grants;

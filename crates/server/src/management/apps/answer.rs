@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 use tenterhook_contract::Secret;
 use tenterhook_management::apps::{App, SignOnMode as Mode, access_policy::AppAccessPolicy};
 use tenterhook_model::{
-    AppHide, AppTold, ClientAuthenticationMethod, OAuthClient, RefreshRotation, SamlApp, UserNameTemplate,
+    AppHide, AppTold, ClientAuthenticationMethod, EnrollmentPolicy, OAuthClient, RefreshRotation, SamlApp,
+    UserNameTemplate,
 };
 use tenterhook_platform::{OrgSnapshot, saml_apps::sign_on_url};
 
@@ -274,6 +275,8 @@ struct Links {
     /// Always empty.
     logo: [TypedLink; 0],
     access_policy: Link,
+    /// The profile enrollment policy of its people.
+    profile_enrollment: Link,
     policies: Link,
     users: Link,
     groups: Link,
@@ -465,11 +468,13 @@ fn links((org, base_url): (&OrgSnapshot, &str), app: &App, policy: &AppAccessPol
     };
     let start =
         start.map(|href| TypedLink { name: Some(format!("{}_link", app.name())), href, media_type: "text/html" });
+    let enrollment = EnrollmentPolicy::of_app(&org.configuration, &org.org, app.enrollment_policy());
     Links {
         metadata,
         start: start.into_iter().collect(),
         logo: [],
         access_policy: Link::to(format!("{base_url}/api/v1/policies/{}", policy.id)),
+        profile_enrollment: Link::to(format!("{base_url}/api/v1/policies/{}", enrollment.id)),
         policies: Link::allowing(format!("{path}/policies"), &["PUT"]),
         users: Link::to(format!("{path}/users")),
         groups: Link::to(format!("{path}/groups")),

@@ -1,6 +1,5 @@
 //! Apps (`clients.md` section 4): what users sign on to.
 
-mod access_policy;
 mod answer;
 mod app_links;
 mod assignments;
@@ -16,7 +15,7 @@ use tenterhook_contract::Secret;
 use tenterhook_management::{
     administrator::org_of,
     apps::{self, App, AppCondition, access_policy as policy},
-    groups,
+    enrollment_policies, groups,
     request::Given,
 };
 use tenterhook_model::Status;
@@ -62,8 +61,10 @@ pub(super) fn routes() -> Vec<Routes> {
         .with(&[KID])
         .get("/api/v1/groups/{groupId}/apps", "listAssignedApplicationsForGroup", list_of_group)
         .with(&[Q])
+        .get("/api/v1/policies/{policyId}/app", "listAppsOfPolicy", list_of_policy)
+        .with(&[Q])
         .post("/api/v1/internal/apps/{appId}/settings/oauth/idToken", "replaceAppIdTokenSettings", id_token_settings);
-    vec![apps, keys::routes(), assignments::routes(), app_links::routes(), access_policy::routes()]
+    vec![apps, keys::routes(), assignments::routes(), app_links::routes()]
 }
 
 /// The ID tokens of an OpenID Connect app, as clients of the vendor set them.
@@ -135,6 +136,16 @@ async fn list(call: Call) -> Result<List<AppAnswer>, ApiError> {
 async fn list_of_group(call: Call) -> Result<List<AppAnswer>, ApiError> {
     let group = groups::get(call.platform(), call.administrator(), call.id("groupId")).await?;
     page_of(&call, &[AppCondition::Group(group.id)], &[]).await
+}
+
+/// The apps that have a policy; every app has the access policy.
+async fn list_of_policy(call: Call) -> Result<List<AppAnswer>, ApiError> {
+    let (platform, administrator, id) = (call.platform(), call.administrator(), call.id("policyId"));
+    if policy::get(platform, administrator, id).is_ok() {
+        return page_of(&call, &[], &[]).await;
+    }
+    let policy = enrollment_policies::get(platform, administrator, id)?;
+    page_of(&call, &[AppCondition::EnrollmentPolicy(policy.id)], &[]).await
 }
 
 /// A page of the apps for which the conditions hold; `own` are the parameters that make them.

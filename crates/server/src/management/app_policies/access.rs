@@ -1,42 +1,18 @@
 //! The one access policy of apps (`clients.md` section 4): every org has it, and nobody changes it.
 
-use axum::Json;
 use serde::Serialize;
 use serde_json::Value;
-use tenterhook_management::{
-    administrator::org_of,
-    apps::access_policy::{self as policy, AppAccessPolicy, TYPE},
-};
+use tenterhook_management::apps::access_policy::{AppAccessPolicy, TYPE};
 
-use super::super::{
-    answer::{Date, Id, Link, List, NoContent, Parameter, SelfLink, Status},
-    call::{Call, OptionalJsonBody},
-    given,
-    paging::{Listed, listed},
-    query::{self, QueryProblem},
-    route::Routes,
-};
-use crate::error::ApiError;
-
-const OF_TYPE: Parameter = Parameter { name: "type", description: "`ACCESS_POLICY`" };
-
-pub(super) fn routes() -> Routes {
-    Routes::of("Access policy of apps", "okta.policies")
-        .get("/api/v1/policies", "listAppPolicies", list)
-        .with(&[OF_TYPE])
-        .get("/api/v1/policies/{policyId}", "getAppPolicy", retrieve)
-        .get("/api/v1/policies/{policyId}/rules", "listAppPolicyRules", list_rules)
-        .get("/api/v1/policies/{policyId}/rules/{ruleId}", "getAppPolicyRule", get_rule)
-        .put("/api/v1/apps/{appId}/policies/{policyId}", "assignAppPolicy", assign)
-}
+use super::super::answer::{Date, Id, Link, SelfLink, Status};
 
 /// An access policy of apps.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "AppAccessPolicy"))]
 #[serde(rename_all = "camelCase")]
-struct PolicyAnswer {
-    id: Id,
+pub(super) struct AccessPolicyAnswer {
+    pub(super) id: Id,
     #[serde(rename = "type")]
     kind: &'static str,
     status: Status,
@@ -68,8 +44,8 @@ struct PolicyLinks {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "AppAccessPolicyRule"))]
 #[serde(rename_all = "camelCase")]
-struct RuleAnswer {
-    id: Id,
+pub(super) struct AccessRuleAnswer {
+    pub(super) id: Id,
     #[serde(rename = "type")]
     kind: &'static str,
     status: Status,
@@ -137,8 +113,8 @@ struct Knowledge {
     types: [&'static str; 1],
 }
 
-impl PolicyAnswer {
-    fn of(base_url: &str, AppAccessPolicy { id, created, .. }: AppAccessPolicy) -> Self {
+impl AccessPolicyAnswer {
+    pub(super) fn of(base_url: &str, AppAccessPolicy { id, created, .. }: AppAccessPolicy) -> Self {
         let path = format!("{base_url}/api/v1/policies/{id}");
         Self {
             id: Id(id),
@@ -159,8 +135,8 @@ impl PolicyAnswer {
     }
 }
 
-impl RuleAnswer {
-    fn of(base_url: &str, AppAccessPolicy { id, rule_id, created }: AppAccessPolicy) -> Self {
+impl AccessRuleAnswer {
+    pub(super) fn of(base_url: &str, AppAccessPolicy { id, rule_id, created }: AppAccessPolicy) -> Self {
         let href = format!("{base_url}/api/v1/policies/{id}/rules/{rule_id}");
         Self {
             id: Id(rule_id),
@@ -186,46 +162,4 @@ impl RuleAnswer {
             links: SelfLink { itself: Link::allowing(href, &["GET"]) },
         }
     }
-}
-
-impl Listed for PolicyAnswer {
-    fn id(&self) -> &str {
-        &self.id.0
-    }
-}
-
-impl Listed for RuleAnswer {
-    fn id(&self) -> &str {
-        &self.id.0
-    }
-}
-
-async fn list(call: Call) -> Result<List<PolicyAnswer>, ApiError> {
-    if given(call.query(), "type").as_deref() != Some(TYPE) {
-        query::check("type", vec![QueryProblem::PolicyType])?;
-    }
-    let policy = policy::of(&*org_of(call.platform(), call.administrator())?);
-    listed(&call, [PolicyAnswer::of(call.base_url(), policy)].into_iter())
-}
-
-async fn retrieve(call: Call) -> Result<Json<PolicyAnswer>, ApiError> {
-    let policy = policy::get(call.platform(), call.administrator(), call.id("policyId"))?;
-    Ok(Json(PolicyAnswer::of(call.base_url(), policy)))
-}
-
-async fn list_rules(call: Call) -> Result<List<RuleAnswer>, ApiError> {
-    let policy = policy::get(call.platform(), call.administrator(), call.id("policyId"))?;
-    listed(&call, [RuleAnswer::of(call.base_url(), policy)].into_iter())
-}
-
-async fn get_rule(call: Call) -> Result<Json<RuleAnswer>, ApiError> {
-    let path = (call.id("policyId"), call.id("ruleId"));
-    let policy = policy::get_rule(call.platform(), call.administrator(), path)?;
-    Ok(Json(RuleAnswer::of(call.base_url(), policy)))
-}
-
-async fn assign(call: Call<OptionalJsonBody>) -> Result<NoContent, ApiError> {
-    let path = (call.id("appId"), call.id("policyId"));
-    policy::assign(call.platform(), call.administrator(), path)?;
-    Ok(NoContent)
 }
