@@ -393,7 +393,7 @@ describe("with SQLite", () => {
       await picture(page, "sign-in.png");
       await page.type("input:not([type=hidden]):not([type=password])", world.ada.login);
       await page.type("input[type=password]", world.ada.password);
-      await page.click("[type=submit], button");
+      await page.click("[type=submit]");
       await page.until(`location.href === ${JSON.stringify(provider.acs)} && document.readyState === 'complete'`);
       const found = JSON.parse(await page.evaluate("document.body.innerText"));
       checkPatched(found, provider.toolkit);
