@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use tenterhook_contract::{
     Timestamp,
-    id::{AppId, OrgId, SessionId},
+    id::{AppId, OrgId, SessionId, UserId},
 };
 
 /// A service provider to which a user has signed on in a session.
@@ -19,6 +19,9 @@ pub struct SessionApp {
     pub app_id: AppId,
     /// How the app knows the user and the session.
     pub subject: AppSubject,
+    /// SHA-256, in hexadecimal, of the app and of `SessionIndex`, by which a logout finds the session. None when a hook has set that index, because what a hook sets is only
+    /// stored encrypted.
+    pub index_sha256: Option<String>,
     /// When the session ends.
     pub expires: Timestamp,
 }
@@ -52,6 +55,9 @@ pub struct SamlLogout {
     pub org_id: OrgId,
     /// The session that has ended.
     pub session_id: SessionId,
+    /// Its user. Logouts of older versions lack it.
+    #[serde(default)]
+    pub user_id: Option<UserId>,
     /// The service provider that has asked for it, if one has.
     pub asking: Option<AskingApp>,
     /// Where the browser goes at the end of a logout that began here.
@@ -62,10 +68,21 @@ pub struct SamlLogout {
     pub rest: Vec<AppId>,
     /// Whether a service provider could not be told, or has not ended its session.
     pub is_partial: bool,
+    /// These service providers. Logouts of older versions lack them.
+    #[serde(default)]
+    pub untold: Vec<AppId>,
     /// Counts the service providers that the browser was sent to; of two answers to one request only one goes on.
     pub step: i64,
     /// When it is given up.
     pub expires: Timestamp,
+}
+
+impl SamlLogout {
+    /// Notes that the user may still be signed in at this service provider.
+    pub fn missed(&mut self, app: AppId) {
+        self.is_partial = true;
+        self.untold.push(app);
+    }
 }
 
 /// A service provider that asks for a logout.

@@ -3,7 +3,7 @@
 //!
 //! Only for requests without an API token; for requests with one, the configuration is brought up to date first. An
 //! answer with [`Lacking`] says that a newer configuration may change the result, and that the request had no effect
-//! yet: no hook was called, no code redeemed.
+//! yet: no code was redeemed, and no hook called, unless the app was taken out of use while its hook was asked.
 
 use std::{
     pin::Pin,

@@ -1,7 +1,10 @@
 //! Sessions of users in browsers.
 
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _};
-use tenterhook_contract::{Timestamp, id::OrgId};
+use tenterhook_contract::{
+    Timestamp,
+    id::{OrgId, SessionId},
+};
 use tenterhook_model::Session;
 
 use crate::{
@@ -65,7 +68,20 @@ impl Store {
             session_id: Set(to.id.to_string()),
             app_id: Set(app.app_id),
             expires_us: Set(to.expires.as_micros()),
+            index_sha256: Set(app.index_sha256),
         }))
+    }
+
+    /// The session with this id, unless it has ended.
+    pub async fn find_session_by_id(
+        &self,
+        org: &OrgId,
+        id: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
+        let row = session::Entity::find_by_id((org.to_string(), id.to_string())).one(&self.connections.reader).await?;
+        let row = row.filter(|row| row.expires_us > now.as_micros());
+        row.map(|row| from_text("session", &row.document)).transpose()
     }
 
     /// The session of a cookie, unless it has ended.

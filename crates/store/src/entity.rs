@@ -503,6 +503,8 @@ pub(crate) mod session_app {
         #[sea_orm(column_type = "Text")]
         pub(crate) subject: String,
         pub(crate) expires_us: i64,
+        /// Null when a hook has set the index, and in rows of older versions.
+        pub(crate) index_sha256: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

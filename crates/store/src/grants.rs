@@ -9,7 +9,7 @@ use tenterhook_contract::{Secret, Timestamp, id::OrgId};
 use tenterhook_model::{AuthorizationCode, CodeState, IssuedAccessToken, RefreshToken, RefreshTokenState};
 
 use crate::{
-    Store, StoreError,
+    Lapsed, Standing, Store, StoreError,
     entity::{access_token, authorization_code, refresh_token},
     error::is_lost_race,
     store::{from_text, to_text},
@@ -27,9 +27,24 @@ const REVOKED: &str = "revoked";
 /// Most statements to revoke a family until one finds nothing left: two, and one more for each concurrent rotation.
 const REVOCATIONS_MAX: usize = 16;
 
+/// Whether a refresh token was rotated or kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rotated {
+    /// It was.
+    Yes,
+    /// The old one is no longer live.
+    NotLive,
+    /// What was checked before the hooks were asked does not hold any more.
+    Lapsed(Lapsed),
+}
+
 impl Store {
-    /// Adds an authorization code.
-    pub async fn insert_authorization_code(&self, code: &AuthorizationCode) -> Result<(), StoreError> {
+    /// Adds an authorization code. Returns what no longer holds; then nothing was added.
+    pub async fn insert_authorization_code(
+        &self,
+        code: &AuthorizationCode,
+        standing: &Standing<'_>,
+    ) -> Result<Option<Lapsed>, StoreError> {
         let frozen = self.encrypt(&code.org_id, &code.code_sha256, FROZEN_TOKENS, &code.frozen_tokens)?;
         let row = authorization_code::ActiveModel {
             org_id: Set(code.org_id.to_string()),
@@ -39,8 +54,15 @@ impl Store {
             consumed: Set(false),
             expires_us: Set(code.expires.as_micros()),
         };
-        authorization_code::Entity::insert(row).exec_without_returning(&self.connections.writer).await?;
-        Ok(())
+        let transaction = self.connections.writer.begin().await?;
+        let lapsed = standing.lapsed(&transaction).await?;
+        if lapsed.is_some() {
+            transaction.rollback().await;
+            return Ok(lapsed);
+        }
+        authorization_code::Entity::insert(row).exec_without_returning(&transaction).await?;
+        transaction.commit().await?;
+        Ok(None)
     }
 
     /// The code with this hash. Changes nothing, because the request is validated first.
@@ -169,19 +191,19 @@ impl Store {
         })
     }
 
-    /// Replaces `old` with `new`, and records the access token that is issued with it. Returns false, with nothing
-    /// changed, when `old` is no longer live. The text of `new`, if given, is stored encrypted for
-    /// [`Self::refresh_again`], until a purge after a minute.
+    /// Replaces `old` with `new`, and records the access token that is issued with it. Unless the answer is [`Rotated::Yes`],
+    /// nothing has changed. The text of `new`, if given, is stored encrypted for [`Self::refresh_again`], until a purge after a
+    /// minute.
     pub async fn rotate_refresh_token(
         &self,
         old: &RefreshToken,
         (new, secret): (&RefreshToken, Option<&Secret>),
         access: &IssuedAccessToken,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
+        standing: &Standing<'_>,
+    ) -> Result<Rotated, StoreError> {
         // As with a code: if only the answer to the commit was lost, `old` is used up.
-        match self.rotate(old, (new, secret), access, now).await {
-            Err(StoreError::Unknown(_)) if self.is_live(old, new).await => Ok(true),
+        match self.rotate(old, (new, secret), access, standing).await {
+            Err(StoreError::Unknown(_)) if self.is_live(old, new).await => Ok(Rotated::Yes),
             rotated => rotated,
         }
     }
@@ -191,16 +213,20 @@ impl Store {
         old: &RefreshToken,
         (new, secret): (&RefreshToken, Option<&Secret>),
         access: &IssuedAccessToken,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
+        standing: &Standing<'_>,
+    ) -> Result<Rotated, StoreError> {
         let row = refresh_row(new)?;
         // For a client that does not receive this answer and sends the request again.
         let successor =
             secret.map(|secret| self.encrypt(&old.org_id, old.id.as_str(), SUCCESSOR, secret)).transpose()?;
         let transaction = self.connections.writer.begin().await?;
+        if let Some(lapsed) = standing.lapsed(&transaction).await? {
+            transaction.rollback().await;
+            return Ok(Rotated::Lapsed(lapsed));
+        }
         let used = refresh_token::Entity::update_many()
             .col_expr(refresh_token::Column::State, Expr::value(USED))
-            .col_expr(refresh_token::Column::UsedUs, Expr::value(now.as_micros()))
+            .col_expr(refresh_token::Column::UsedUs, Expr::value(standing.now.as_micros()))
             .col_expr(refresh_token::Column::SuccessorId, Expr::value(secret.map(|_| new.id.to_string())))
             .col_expr(refresh_token::Column::Successor, Expr::value(successor))
             .filter(refresh_token::Column::OrgId.eq(old.org_id.as_str()))
@@ -210,14 +236,14 @@ impl Store {
             .await?;
         if used.rows_affected != 1 {
             transaction.rollback().await;
-            return Ok(false);
+            return Ok(Rotated::NotLive);
         }
         refresh_token::Entity::insert(row).exec_without_returning(&transaction).await?;
         if let Some(code_sha256) = &old.code_sha256 {
             record_access(&transaction, &old.org_id, code_sha256, access).await?;
         }
         transaction.commit().await?;
-        Ok(true)
+        Ok(Rotated::Yes)
     }
 
     /// Whether the successor of `old` is stored and neither used nor revoked; false also when this cannot be checked.
@@ -257,18 +283,23 @@ impl Store {
     }
 
     /// Keeps a live refresh token that was presented at `now`, and records the access token that is issued with it. The token then
-    /// ends as `renewed` says, but never earlier than before. Returns false, with nothing changed, when it is no longer live.
+    /// ends as `renewed` says, but never earlier than before. Unless the answer is [`Rotated::Yes`], nothing has changed.
     pub async fn keep_refresh_token(
         &self,
         renewed: &RefreshToken,
         access: &IssuedAccessToken,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
+        standing: &Standing<'_>,
+    ) -> Result<Rotated, StoreError> {
         let document = to_text("refresh token", renewed)?;
         let transaction = self.connections.writer.begin().await?;
+        if let Some(lapsed) = standing.lapsed(&transaction).await? {
+            transaction.rollback().await;
+            return Ok(Rotated::Lapsed(lapsed));
+        }
         if !hold_live(&transaction, &renewed.org_id, renewed.id.as_str(), now).await? {
             transaction.rollback().await;
-            return Ok(false);
+            return Ok(Rotated::NotLive);
         }
         let expires_us = renewed.expires.as_micros();
         refresh_token::Entity::update_many()
@@ -284,7 +315,7 @@ impl Store {
             record_access(&transaction, &renewed.org_id, code_sha256, access).await?;
         }
         transaction.commit().await?;
-        Ok(true)
+        Ok(Rotated::Yes)
     }
 
     /// Revokes the whole family of a refresh token and the access tokens that were issued from the same code (RFC 7009

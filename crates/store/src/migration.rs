@@ -13,6 +13,7 @@ use crate::{
     migration_hosts::Hosts,
     migration_indexes::Indexes,
     migration_log::LogEntries,
+    migration_logout::SessionIndexes,
     migration_orgs::ManagedOrgs,
     migration_roles::TokenRoles,
     migration_saml::SamlSessions,
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// All steps, in their order. A new one is added at the end.
-pub(crate) const STEPS: [&dyn Step; 15] = [
+pub(crate) const STEPS: [&dyn Step; 16] = [
     &Foundation,
     &Expiry,
     &ConfigurationMark,
@@ -37,6 +38,7 @@ pub(crate) const STEPS: [&dyn Step; 15] = [
     &TokenRoles,
     &Groups,
     &SamlSessions,
+    &SessionIndexes,
 ];
 
 struct Foundation;

@@ -14,9 +14,10 @@ use tenterhook_contract::{
 use tenterhook_model::{SamlLogout, SessionApp};
 
 use crate::{
-    Store, StoreError,
+    Lapsed, Standing, Store, StoreError,
     entity::{saml_logout, saml_request, session, session_app},
-    store::{from_text, to_text},
+    pool::Transaction,
+    store::{from_text, parse, to_text},
 };
 
 /// Name of the secret of a session's service provider.
@@ -37,40 +38,56 @@ pub(crate) fn of_session(org: &OrgId, session: &SessionId) -> Select<session_app
         .order_by_asc(session_app::Column::AppId)
 }
 
+/// Whether a sign-on was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// It was.
+    Yes,
+    /// Its request was answered already: of several concurrent answers exactly one goes out.
+    Answered,
+    /// What was checked before the hooks were asked does not hold any more.
+    Lapsed(Lapsed),
+}
+
+/// Whether a session was ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was.
+    Yes,
+    /// It has ended already.
+    Before,
+    /// Its user has signed on to another service provider meanwhile.
+    AppsChanged,
+    /// The request for it was answered already.
+    Answered,
+}
+
 impl Store {
-    /// Whether the request with this fingerprint was answered with an assertion.
+    /// Whether the request with this fingerprint was answered: with an assertion, or with the end of a session.
     pub async fn is_saml_request_answered(&self, org: &OrgId, fingerprint: &str) -> Result<bool, StoreError> {
         let key = (org.to_string(), fingerprint.to_owned());
         Ok(saml_request::Entity::find_by_id(key).one(&self.connections.reader).await?.is_some())
     }
 
     /// Remembers that the user of a session signs on to a service provider, and uses up the request for it: its fingerprint, and
-    /// until when it is remembered. Returns false, with nothing changed, when the request was answered already: of several
-    /// concurrent answers exactly one goes out.
+    /// until when it is remembered. Unless the answer is [`Recorded::Yes`], nothing has changed.
     pub async fn record_sign_on(
         &self,
         app: &SessionApp,
+        standing: &Standing<'_>,
         request: Option<(&str, Timestamp)>,
-    ) -> Result<bool, StoreError> {
-        let SessionApp { org_id, session_id, app_id, subject, expires } = app;
+    ) -> Result<Recorded, StoreError> {
+        let SessionApp { org_id, session_id, app_id, subject, expires, index_sha256 } = app;
         let row = row_of(session_id.as_str(), app_id.as_str());
         let subject = self.encrypt(org_id, &row, SUBJECT, &Secret::new(to_text("service provider", subject)?))?;
         let transaction = self.connections.writer.begin().await?;
-        if let Some((fingerprint, until)) = request {
-            let row = saml_request::ActiveModel {
-                org_id: Set(org_id.to_string()),
-                fingerprint: Set(fingerprint.to_owned()),
-                expires_us: Set(until.as_micros()),
-            };
-            let unless_answered = OnConflict::new().do_nothing().to_owned();
-            let added = saml_request::Entity::insert(row)
-                .on_conflict(unless_answered)
-                .exec_without_returning(&transaction)
-                .await?;
-            if added == 0 {
-                transaction.rollback().await;
-                return Ok(false);
-            }
+        if let Some(lapsed) = standing.lapsed(&transaction).await? {
+            transaction.rollback().await;
+            return Ok(Recorded::Lapsed(lapsed));
+        }
+        if !use_up(&transaction, org_id, request).await? {
+            transaction.rollback().await;
+            return Ok(Recorded::Answered);
         }
         if self.has_room_for(&transaction, app).await? {
             let row = session_app::ActiveModel {
@@ -79,14 +96,16 @@ impl Store {
                 app_id: Set(app_id.to_string()),
                 subject: Set(subject),
                 expires_us: Set(expires.as_micros()),
+                index_sha256: Set(index_sha256.clone()),
             };
             let key = [session_app::Column::OrgId, session_app::Column::SessionId, session_app::Column::AppId];
-            let changed = [session_app::Column::Subject, session_app::Column::ExpiresUs];
+            let changed =
+                [session_app::Column::Subject, session_app::Column::ExpiresUs, session_app::Column::IndexSha256];
             let replace = OnConflict::columns(key).update_columns(changed).to_owned();
             session_app::Entity::insert(row).on_conflict(replace).exec_without_returning(&transaction).await?;
         }
         transaction.commit().await?;
-        Ok(true)
+        Ok(Recorded::Yes)
     }
 
     async fn has_room_for(&self, connection: &impl ConnectionTrait, app: &SessionApp) -> Result<bool, StoreError> {
@@ -100,40 +119,67 @@ impl Store {
     /// The service providers of a session, by id; also when the session has ended just now.
     pub async fn session_apps(&self, org: &OrgId, session: &SessionId) -> Result<Vec<SessionApp>, StoreError> {
         let rows = of_session(org, session).all(&self.connections.reader).await?;
-        let of_row = |row: session_app::Model| {
-            let unreadable = |_| StoreError::Unreadable { what: "service provider", why: "its id".to_owned() };
-            let secret = self.decrypt(org, &row_of(&row.session_id, &row.app_id), SUBJECT, &row.subject)?;
-            Ok(SessionApp {
-                org_id: org.clone(),
-                session_id: session.clone(),
-                app_id: row.app_id.parse().map_err(unreadable)?,
-                subject: from_text("service provider", secret.expose())?,
-                expires: Timestamp::from_micros(row.expires_us),
-            })
-        };
-        rows.into_iter().map(of_row).collect()
+        rows.into_iter().map(|row| self.session_app(org, row)).collect()
     }
 
-    /// Ends a session, and begins the logout that tells its service providers. Returns false, with nothing changed, when the
-    /// session has ended already.
+    /// What an app knows sessions by whose index has one of these hashes, [`SessionApp::index_sha256`]; also of sessions that have
+    /// ended, for as long as they would have lasted.
+    pub async fn session_apps_of_indexes(
+        &self,
+        org: &OrgId,
+        indexes_sha256: &[String],
+    ) -> Result<Vec<SessionApp>, StoreError> {
+        let rows = session_app::Entity::find()
+            .filter(session_app::Column::OrgId.eq(org.as_str()))
+            .filter(session_app::Column::IndexSha256.is_in(indexes_sha256))
+            .all(&self.connections.reader)
+            .await?;
+        rows.into_iter().map(|row| self.session_app(org, row)).collect()
+    }
+
+    fn session_app(&self, org: &OrgId, row: session_app::Model) -> Result<SessionApp, StoreError> {
+        let secret = self.decrypt(org, &row_of(&row.session_id, &row.app_id), SUBJECT, &row.subject)?;
+        Ok(SessionApp {
+            org_id: org.clone(),
+            session_id: parse("service provider", &row.session_id)?,
+            app_id: parse("service provider", &row.app_id)?,
+            subject: from_text("service provider", secret.expose())?,
+            index_sha256: row.index_sha256,
+            expires: Timestamp::from_micros(row.expires_us),
+        })
+    }
+
+    /// Ends a session whose service providers are `apps`, uses up the request for it, and begins the logout that tells them. Unless
+    /// the answer is [`Ended::Yes`], nothing has changed.
     pub async fn end_session(
         &self,
         org: &OrgId,
-        session: &SessionId,
+        (session, apps): (&SessionId, &[SessionApp]),
         logout: Option<&SamlLogout>,
-    ) -> Result<bool, StoreError> {
+        request: Option<(&str, Timestamp)>,
+    ) -> Result<Ended, StoreError> {
         let row = logout.map(logout_row).transpose()?;
         let transaction = self.connections.writer.begin().await?;
+        // First, so that a sign-on in the session is recorded before, or not at all.
         let key = (org.to_string(), session.to_string());
-        if session::Entity::delete_by_id(key).exec(&transaction).await?.rows_affected == 0 {
+        let refused = if session::Entity::delete_by_id(key).exec(&transaction).await?.rows_affected == 0 {
+            Some(Ended::Before)
+        } else if of_session(org, session).count(&transaction).await? != apps.len() as u64 {
+            Some(Ended::AppsChanged)
+        } else if !use_up(&transaction, org, request).await? {
+            Some(Ended::Answered)
+        } else {
+            None
+        };
+        if let Some(refused) = refused {
             transaction.rollback().await;
-            return Ok(false);
+            return Ok(refused);
         }
         if let Some(row) = row {
             saml_logout::Entity::insert(row).exec_without_returning(&transaction).await?;
         }
         transaction.commit().await?;
-        Ok(true)
+        Ok(Ended::Yes)
     }
 
     /// The logout of a token, unless it was given up.
@@ -162,6 +208,23 @@ impl Store {
             .await?;
         Ok(moved.rows_affected == 1)
     }
+}
+
+/// Remembers the fingerprint of a request, until when it says. Returns whether it was not known.
+async fn use_up(
+    transaction: &Transaction,
+    org: &OrgId,
+    request: Option<(&str, Timestamp)>,
+) -> Result<bool, StoreError> {
+    let Some((fingerprint, until)) = request else { return Ok(true) };
+    let row = saml_request::ActiveModel {
+        org_id: Set(org.to_string()),
+        fingerprint: Set(fingerprint.to_owned()),
+        expires_us: Set(until.as_micros()),
+    };
+    let unless_known = OnConflict::new().do_nothing().to_owned();
+    let insert = saml_request::Entity::insert(row).on_conflict(unless_known);
+    Ok(insert.exec_without_returning(transaction).await? == 1)
 }
 
 fn logout_row(logout: &SamlLogout) -> Result<saml_logout::ActiveModel, StoreError> {

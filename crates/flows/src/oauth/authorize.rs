@@ -12,10 +12,10 @@ use tenterhook_platform::{
     issuer,
     refusals::ClientEndpoint,
 };
-use tenterhook_store::StoreError;
+use tenterhook_store::{Lapsed, Standing, StoreError};
 
 use super::{
-    client,
+    assigned_after_hooks, client,
     error::{Fault, OAuthError, OAuthErrorCode, RefusedClient},
     mint::{self, Minting, freeze},
     parameters::Parameters,
@@ -192,26 +192,45 @@ async fn authorize_checked(
     };
     let subject = mint::mint(platform, &minting).await?;
     let code = random_token(platform.entropy()).expose().to_owned();
-    platform
-        .store()
-        .insert_authorization_code(&AuthorizationCode {
-            code_sha256: sha256_hex(&code),
-            org_id: org.org.id.clone(),
-            authorization_server_id: server.id.clone(),
-            client_id: client.id.clone(),
-            user_id: user.id.clone(),
-            session_id: session.id.clone(),
-            redirect_uri: checked.redirect_uri.to_owned(),
-            code_challenge,
-            scopes,
-            rule_id: rule.id.clone(),
-            authorization_request: request,
-            frozen_tokens: freeze(subject, auth_time)?,
-            refresh_token_id,
-            expires: platform.now().plus_seconds(CODE_LIFETIME_SECONDS),
-        })
-        .await?;
-    Ok(Some(code))
+    let now = platform.now();
+    let granted = AuthorizationCode {
+        code_sha256: sha256_hex(&code),
+        org_id: org.org.id.clone(),
+        authorization_server_id: server.id.clone(),
+        client_id: client.id.clone(),
+        user_id: user.id.clone(),
+        session_id: session.id.clone(),
+        redirect_uri: checked.redirect_uri.to_owned(),
+        code_challenge,
+        scopes,
+        rule_id: rule.id.clone(),
+        authorization_request: request,
+        frozen_tokens: freeze(subject, auth_time)?,
+        refresh_token_id,
+        expires: now.plus_seconds(CODE_LIFETIME_SECONDS),
+    };
+    let assigned = assigned_after_hooks(platform, org, client)?;
+    let standing =
+        Standing { org: &org.org.id, user: &user.id, session: Some(&session.id), assigned: assigned.as_ref(), now };
+    match platform.store().insert_authorization_code(&granted, &standing).await? {
+        None => Ok(Some(code)),
+        Some(Lapsed::SignedOut | Lapsed::UserInactive) => not_signed_in(parameters),
+        Some(Lapsed::NotAssigned) => {
+            Err(OAuthError::of_configuration(OAuthErrorCode::AccessDenied, NOT_ASSIGNED).for_user(&user))
+        }
+    }
+}
+
+/// The user must sign in, which the client may not allow.
+fn not_signed_in<T>(parameters: &Parameters) -> Result<Option<T>, OAuthError> {
+    let prompt = parameters.get("prompt").unwrap_or_default();
+    if prompt.split_ascii_whitespace().any(|value| value == "none") {
+        return Err(OAuthError::new(
+            OAuthErrorCode::LoginRequired,
+            "The client specified not to prompt, but the user, or the one of its `id_token_hint`, is not logged in.",
+        ));
+    }
+    Ok(None)
 }
 
 /// Whether a user may use a client: every user may, or the client's app is assigned to the user or to a group of the user.
@@ -252,10 +271,7 @@ async fn signed_in<'a>(
         None => None,
     };
     match session.zip(user) {
-        None if prompts("none") => Err(OAuthError::new(
-            OAuthErrorCode::LoginRequired,
-            "The client specified not to prompt, but the user, or the one of its `id_token_hint`, is not logged in.",
-        )),
+        None => not_signed_in(parameters),
         signed_in => Ok(signed_in),
     }
 }

@@ -13,15 +13,31 @@ pub mod policy;
 pub mod token;
 pub mod token_result;
 
+use tenterhook_contract::id::AppId;
 use tenterhook_model::{AuthorizationServer, OAuthClient, Status};
 
 use error::{OAuthError, OAuthErrorCode};
 
-use tenterhook_platform::OrgSnapshot;
+use tenterhook_platform::{OrgSnapshot, Platform};
 
 /// An active client by its `client_id`.
 pub(crate) fn client<'a>(org: &'a OrgSnapshot, client_id: &str) -> Option<&'a OAuthClient> {
     org.configuration.clients.find(client_id).filter(|client| client.status == Status::Active)
+}
+
+/// The app that must be assigned to the user of a client, if it must, after the hooks were asked, which takes time.
+///
+/// # Errors
+/// When the client has been taken out of use meanwhile.
+fn assigned_after_hooks(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    asked: &OAuthClient,
+) -> Result<Option<AppId>, OAuthError> {
+    let newest = platform.org(&org.org.id);
+    let client =
+        newest.as_ref().and_then(|org| client(org, asked.id.as_str())).ok_or_else(OAuthError::invalid_client)?;
+    Ok((!client.implicit_assignment).then(|| client.app_id()))
 }
 
 /// The requested scopes; the default scopes when none is requested.

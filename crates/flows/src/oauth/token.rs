@@ -18,9 +18,12 @@ use tenterhook_platform::{
     refusals::ClientEndpoint,
 };
 
+use tenterhook_store::{Lapsed, Rotated, Standing};
+
 use crate::{commitment::Commitment, user_groups::UserGroups};
 
 use super::{
+    assigned_after_hooks,
     authorize::{NOT_ASSIGNED, may_use, protocol_request},
     client,
     error::{OAuthError, OAuthErrorCode},
@@ -161,6 +164,7 @@ async fn client_credentials(platform: &Platform, request: &Request<'_>) -> Resul
         caller,
     };
     let subject = mint::mint(platform, &minting).await?;
+    assigned_after_hooks(platform, org, client)?;
     let tokens = mint::sign(platform, org, server, subject, &scopes, None)?;
     mint::log_grant(platform, &minting, "access_token", None);
     Ok(TokenAnswer { tokens, refresh_token: None, scopes })
@@ -295,9 +299,11 @@ async fn refresh(platform: &Platform, request: &Request<'_>) -> Result<TokenAnsw
     // The hook runs before the token is rotated, so that after a refusal the old one still works.
     let subject = mint::mint(platform, &minting).await?;
     let tokens = mint::sign(platform, org, server, subject, &scopes, Some(old.auth_time))?;
+    let (assigned, now) = (assigned_after_hooks(platform, org, client)?, platform.now());
+    let standing = Standing { org: &org.org.id, user: &user.id, session: None, assigned: assigned.as_ref(), now };
     // After the hook's answer the client can no longer abandon the request.
     request.commitment.begin();
-    let renewal = Renewal { client, rule, old: &old, tokens: &tokens, asked };
+    let renewal = Renewal { client, rule, old: &old, tokens: &tokens, asked, standing };
     let secret = if is_live && !client.rotates_refresh_tokens() {
         keep(platform, &renewal, parameters.require("refresh_token")?).await?
     } else {
@@ -317,22 +323,35 @@ struct Renewal<'a> {
     tokens: &'a SignedTokens,
     /// When it was presented.
     asked: Timestamp,
+    /// What must still hold after the hooks.
+    standing: Standing<'a>,
+}
+
+/// Why tokens are not issued any more: as it would have been said before the hooks.
+fn lapsed(lapsed: Lapsed) -> OAuthError {
+    match lapsed {
+        Lapsed::NotAssigned => OAuthError::invalid_grant(NOT_ASSIGNED),
+        Lapsed::SignedOut | Lapsed::UserInactive => not_active(),
+    }
 }
 
 /// Keeps a refresh token, the text of which was presented: its window begins anew. Nothing when it was revoked meanwhile.
 async fn keep(platform: &Platform, renewal: &Renewal<'_>, presented: &str) -> Result<Option<Secret>, OAuthError> {
-    let Renewal { rule, old, tokens, asked, .. } = *renewal;
-    let renewed = RefreshToken { expires: token_end(rule, platform.now(), old.family_expires), ..old.clone() };
-    let is_kept = platform.store().keep_refresh_token(&renewed, &tokens.issued(), asked).await?;
-    Ok(is_kept.then(|| Secret::new(presented)))
+    let Renewal { rule, old, tokens, asked, standing, .. } = *renewal;
+    let renewed = RefreshToken { expires: token_end(rule, standing.now, old.family_expires), ..old.clone() };
+    match platform.store().keep_refresh_token(&renewed, &tokens.issued(), asked, &standing).await? {
+        Rotated::Yes => Ok(Some(Secret::new(presented))),
+        Rotated::NotLive => Ok(None),
+        Rotated::Lapsed(what) => Err(lapsed(what)),
+    }
 }
 
 /// Replaces a refresh token by another one, or answers with the successor that it has already. When neither is possible, the token
 /// was copied or revoked: its family is revoked.
 async fn rotate(platform: &Platform, renewal: &Renewal<'_>) -> Result<Option<Secret>, OAuthError> {
-    let Renewal { client, rule, old, tokens, .. } = *renewal;
+    let Renewal { client, rule, old, tokens, standing, .. } = *renewal;
     let ((unix_ms, random), store) = (platform.id_parts(), platform.store());
-    let (now, secret) = (platform.now(), random_token(platform.entropy()));
+    let (now, secret) = (standing.now, random_token(platform.entropy()));
     let new = RefreshToken {
         id: RefreshTokenId::from_parts(unix_ms, random),
         token_sha256: sha256_hex(secret.expose()),
@@ -341,8 +360,10 @@ async fn rotate(platform: &Platform, renewal: &Renewal<'_>) -> Result<Option<Sec
         ..old.clone()
     };
     let kept = (grace_seconds(platform, client) > 0).then_some(&secret);
-    if store.rotate_refresh_token(old, (&new, kept), &tokens.issued(), now).await? {
-        return Ok(Some(secret));
+    match store.rotate_refresh_token(old, (&new, kept), &tokens.issued(), &standing).await? {
+        Rotated::Yes => return Ok(Some(secret)),
+        Rotated::Lapsed(what) => return Err(lapsed(what)),
+        Rotated::NotLive => {}
     }
     let successor = successor(platform, renewal).await?;
     if successor.is_none() {
@@ -372,6 +393,10 @@ async fn successor(platform: &Platform, renewal: &Renewal<'_>) -> Result<Option<
     }
 }
 
+fn not_active() -> OAuthError {
+    OAuthError::invalid_grant("The user is not active.")
+}
+
 /// The user of a grant, who may have lost since then what the authorization endpoint required.
 async fn token_user(
     platform: &Platform,
@@ -380,9 +405,7 @@ async fn token_user(
     id: &tenterhook_contract::id::UserId,
 ) -> Result<User, OAuthError> {
     let user = platform.store().find_user(&org.org.id, id).await?;
-    let user = user
-        .filter(|user| user.status == UserStatus::Active)
-        .ok_or_else(|| OAuthError::invalid_grant("The user is not active."))?;
+    let user = user.filter(|user| user.status == UserStatus::Active).ok_or_else(not_active)?;
     if may_use(platform, org, client, &user).await? { Ok(user) } else { Err(OAuthError::invalid_grant(NOT_ASSIGNED)) }
 }
 

@@ -1,17 +1,20 @@
 //! Single logout (SAML profiles 4.4), through the browser: a service provider asks or the user does, our session ends at once, and
 //! the browser takes a request to each other service provider of the session that has single logout, one after the other, and each
 //! answer back, before the one that asked gets its own.
+//!
+//! A service provider that does not answer keeps the browser. The browser has a cookie with the logout's token, so that a visit to the
+//! page that signs out goes on with the next one ([`resume`]).
 
 use std::borrow::Cow;
 
 use tenterhook_contract::{Secret, Timestamp, id::AppId};
 use tenterhook_model::{
-    AppSubject, AskedApp, AskingApp, NameIdFormat, SamlApp, SamlLogout, Session, SessionApp, Status,
+    AppSubject, AskedApp, AskingApp, NameIdFormat, SamlApp, SamlLogout, Session, SessionApp, Status, User,
 };
 use tenterhook_platform::{
     Caller, OrgSnapshot, Platform, StoreError,
     entropy::{random_token, sha256_hex},
-    events::{Event, SESSION_END, saml_app_target, user_actor},
+    events::{Event, SESSION_END, SINGLE_LOGOUT, saml_app_target, user_actor},
     refusals::Refusal,
     saml_apps::{entity_id, logout_url},
 };
@@ -25,10 +28,13 @@ use tenterhook_saml::{
     write,
 };
 
+use tenterhook_store::Ended;
+
 use super::{
     error::{SamlError, SamlProblem},
     messages::{SKEW_SECONDS, check_destination, decode, is_current, is_name_of, verify},
     random_id,
+    sign_on::index_sha256,
 };
 use crate::commitment::Commitment;
 
@@ -36,14 +42,40 @@ use crate::commitment::Commitment;
 pub const LOGOUT_APPS_MAX: usize = 8;
 /// Seconds that a logout may take, and that its requests are valid.
 const LOGOUT_SECONDS: i64 = 600;
+/// Sessions that one request may name by their indexes; it is not looked for further ones.
+const INDEXES_MAX: usize = 20;
+/// How often the end of a session is tried while its user signs on to further service providers.
+const TRIES_MAX: usize = 3;
+
+/// Reasons in the log for service providers at which the user may still be signed in.
+const NO_SINGLE_LOGOUT: &str = "The app has no single logout";
+const TOO_MANY: &str = "A logout tells eight apps";
+const NOT_SENT: &str = "No request could be sent to the app";
+const NO_ANSWER: &str = "The app has not answered";
+const NOT_ACCEPTED: &str = "The answer of the app is not accepted";
+const NOT_ENDED: &str = "The app has not ended its session";
+const OTHER_SESSION: &str = "The app belongs to another session of the request";
 
 /// The answer to the user's browser.
 #[derive(Debug)]
 pub struct LogoutAnswer {
     /// Where the browser goes.
     pub then: LogoutStep,
-    /// Whether the session has ended, so that its cookie is of no use.
+    /// Whether the session of the browser has ended, so that its cookie is of no use.
     pub has_ended: bool,
+    /// What becomes of the cookie by which the browser names a logout.
+    pub progress: Progress,
+}
+
+/// What becomes of the cookie by which the browser names a logout in progress.
+#[derive(Debug)]
+pub enum Progress {
+    /// It stays.
+    Same,
+    /// It gets this value: a service provider has the browser.
+    Begun(Secret),
+    /// It is removed: the logout is at its end.
+    Over,
 }
 
 /// Where the browser goes next.
@@ -54,7 +86,10 @@ pub enum LogoutStep {
     /// To a service provider, or to the registered place of a logout that began here.
     Redirect(String),
     /// Nowhere: a page says that the user is signed out.
-    SignedOut,
+    SignedOut {
+        /// The labels of apps at which the user may still be signed in.
+        untold: Vec<String>,
+    },
 }
 
 /// Handles a message of a service provider at an app's logout URL: its request, or its answer to ours.
@@ -71,11 +106,12 @@ pub async fn message(
     answered.unwrap_or_else(|problem| LogoutAnswer {
         then: LogoutStep::Page(SamlError::from(problem).of_app(app, Refusal::SignOut)),
         has_ended: false,
+        progress: Progress::Same,
     })
 }
 
 /// Ends a session because its user says so, and takes the browser through its service providers, then to `from_uri`. The place is
-/// one that was checked.
+/// one that was checked. Without a session, the logout that `token` names goes on, if one is in progress.
 ///
 /// # Errors
 /// When the database fails.
@@ -83,21 +119,27 @@ pub async fn sign_out(
     platform: &Platform,
     org: &OrgSnapshot,
     caller: &Caller,
-    session: Option<&Session>,
+    (session, token): (Option<&Session>, Option<&Secret>),
     from_uri: Option<String>,
     commitment: &Commitment,
 ) -> Result<LogoutAnswer, StoreError> {
-    let then = |from_uri: Option<String>| from_uri.map_or(LogoutStep::SignedOut, LogoutStep::Redirect);
-    let Some(session) = session else { return Ok(LogoutAnswer { then: then(from_uri), has_ended: true }) };
     let flow = Logout { platform, org, caller };
-    let apps = platform.store().session_apps(&org.org.id, &session.id).await?;
-    let place = from_uri.clone();
-    match flow.begin(session, &apps, (None, from_uri), commitment).await {
-        Ok(Some(step)) => Ok(LogoutAnswer { then: step, has_ended: true }),
-        // Another request has ended it.
-        Ok(None) => Ok(LogoutAnswer { then: then(place), has_ended: true }),
+    let done = match (session, token) {
+        (Some(session), _) => flow.begin(session, Vec::new(), (None, from_uri.clone()), commitment).await,
+        (None, Some(token)) => flow.resume(token, commitment).await,
+        (None, None) => Ok(None),
+    };
+    match done {
+        Ok(Some((then, progress))) => Ok(LogoutAnswer { then, has_ended: true, progress }),
+        // There is nothing to end: another request has ended it.
+        Ok(None) => {
+            let then = from_uri.map_or(LogoutStep::SignedOut { untold: Vec::new() }, LogoutStep::Redirect);
+            Ok(LogoutAnswer { then, has_ended: true, progress: Progress::Over })
+        }
         Err(SamlProblem::Store(error)) => Err(error),
-        Err(problem) => Ok(LogoutAnswer { then: LogoutStep::Page(problem.into()), has_ended: true }),
+        Err(problem) => {
+            Ok(LogoutAnswer { then: LogoutStep::Page(problem.into()), has_ended: true, progress: Progress::Over })
+        }
     }
 }
 
@@ -132,7 +174,7 @@ impl Logout<'_> {
         }
     }
 
-    /// A service provider's request to end the session of the browser.
+    /// A service provider's request to end the session of the browser, or those that it names by their indexes.
     async fn requested(
         &self,
         app: &SamlApp,
@@ -143,26 +185,94 @@ impl Logout<'_> {
     ) -> Result<LogoutAnswer, SamlProblem> {
         let request = LogoutRequest::parse(&message.xml)?;
         self.check_request(app, message, &request)?;
+        let fingerprint = logout_fingerprint(app, &request.id);
+        if self.platform.store().is_saml_request_answered(&self.org.org.id, &fingerprint).await? {
+            return Err(SamlProblem::Replayed);
+        }
+        // Later it is not current any more, also for a node whose clock is behind.
+        let until = request.issue_instant.plus_seconds(2 * SKEW_SECONDS);
         let asking = AskingApp { app_id: app.id.clone(), request_id: request.id.clone(), relay_state };
-        let Some(session) = session else {
-            // There is no session any more: what was asked for is the case.
-            let then = LogoutStep::Redirect(self.response(app, &asking, SamlStatus::Success)?);
-            return Ok(LogoutAnswer { then, has_ended: true });
-        };
-        let apps = self.platform.store().session_apps(&self.org.org.id, &session.id).await?;
-        let own = apps.iter().find(|own| own.app_id == app.id);
-        if !own.is_some_and(|own| is_of(&request, &own.subject)) {
+        let found = self.sessions_of(app, &request, session).await?;
+        let Some(found) = found else {
             let unknown = Failure { fault: Fault::Requester, reason: Some(Reason::UnknownPrincipal), message: None };
             let then = LogoutStep::Redirect(self.response(app, &asking, SamlStatus::Failure(unknown))?);
-            return Ok(LogoutAnswer { then, has_ended: false });
-        }
-        let step = self.begin(session, &apps, (Some(asking.clone()), None), commitment).await?;
-        let then = match step {
-            Some(step) => step,
-            // Another request has ended it.
-            None => LogoutStep::Redirect(self.response(app, &asking, SamlStatus::Success)?),
+            return Ok(LogoutAnswer { then, has_ended: false, progress: Progress::Same });
         };
-        Ok(LogoutAnswer { then, has_ended: true })
+        let has_ended = session.is_none_or(|own| found.iter().any(|found| found.id == own.id));
+        let mut others = found.into_iter();
+        let begun = match others.next() {
+            Some(first) => {
+                let missed = self.end_others(app, others.as_slice(), commitment).await?;
+                let from = (Some((asking.clone(), fingerprint, until)), None);
+                self.begin(&first, missed, from, commitment).await?
+            }
+            None => None,
+        };
+        let (then, progress) = match begun {
+            Some(begun) => begun,
+            // They have ended already: what was asked for is the case.
+            None => (LogoutStep::Redirect(self.response(app, &asking, SamlStatus::Success)?), Progress::Same),
+        };
+        Ok(LogoutAnswer { then, has_ended, progress })
+    }
+
+    /// The sessions that a request means, those that have not ended: the browser's, if the app knows its user by the name of the
+    /// request, and those that the request names by their indexes. A browser often has no cookie with the request: it comes from
+    /// a frame, or from another browser. `None` when nothing is known of what the request names.
+    async fn sessions_of(
+        &self,
+        app: &SamlApp,
+        request: &LogoutRequest,
+        session: Option<&Session>,
+    ) -> Result<Option<Vec<Session>>, SamlProblem> {
+        let (store, org, now) = (self.platform.store(), &self.org.org.id, self.platform.now());
+        let mut sessions: Vec<Session> = Vec::new();
+        if let Some(session) = session {
+            let apps = store.session_apps(org, &session.id).await?;
+            if apps.iter().any(|own| own.app_id == app.id && is_of(request, &own.subject)) {
+                sessions.push(session.clone());
+            }
+        }
+        let indexes = request.session_indexes.iter().take(INDEXES_MAX);
+        let hashes: Vec<_> = indexes.map(|index| index_sha256(app, index)).collect();
+        let known = if hashes.is_empty() { Vec::new() } else { store.session_apps_of_indexes(org, &hashes).await? };
+        // In the order of the request: the service providers of the first are told.
+        let mut named = Vec::new();
+        for hash in &hashes {
+            let of_hash = known.iter().filter(|known| known.index_sha256.as_ref() == Some(hash));
+            let own = of_hash.filter(|known| known.app_id == app.id && is_of(request, &known.subject));
+            named.extend(own.map(|known| known.session_id.clone()));
+        }
+        let is_known = !sessions.is_empty() || !named.is_empty();
+        for id in named {
+            if sessions.iter().all(|session| session.id != id) {
+                sessions.extend(store.find_session_by_id(org, &id, now).await?);
+            }
+        }
+        Ok(is_known.then_some(sessions))
+    }
+
+    /// Ends further sessions of a request. Their service providers are not told; returns them.
+    async fn end_others(
+        &self,
+        app: &SamlApp,
+        sessions: &[Session],
+        commitment: &Commitment,
+    ) -> Result<Vec<AppId>, SamlProblem> {
+        let (store, org) = (self.platform.store(), &self.org.org.id);
+        let mut missed = Vec::new();
+        for session in sessions {
+            let apps = store.session_apps(org, &session.id).await?;
+            commitment.begin();
+            match store.end_session(org, (&session.id, &apps), None, None).await? {
+                Ended::Yes => {}
+                Ended::Before => continue,
+                Ended::AppsChanged | Ended::Answered => return Err(busy()),
+            }
+            self.log_end(session, Some(&app.id)).await?;
+            missed.extend(apps.into_iter().map(|other| other.app_id).filter(|other| *other != app.id));
+        }
+        Ok(missed)
     }
 
     fn check_request(
@@ -198,6 +308,7 @@ impl Logout<'_> {
         let token = Secret::new(token.ok_or(SamlProblem::UnknownLogout)?);
         let logout = store.find_saml_logout(org, &sha256_hex(token.expose()), self.platform.now()).await?;
         let mut logout = logout.ok_or(SamlProblem::UnknownLogout)?;
+        let user = self.user_of(&logout).await?;
         let is_awaited = logout
             .waiting_for
             .as_ref()
@@ -205,20 +316,65 @@ impl Logout<'_> {
         if !is_awaited {
             return Err(SamlProblem::UnknownLogout);
         }
-        if let Err(problem) = self.check_response(app, message, &response) {
+        let missed = match self.check_response(app, message, &response) {
             // Whoever sent it, the user's way goes on; it does not count as a logout.
-            tracing::warn!(app = %app.id, %problem, "saml.logout: an answer is not accepted");
-            logout.is_partial = true;
+            Err(problem) => {
+                tracing::warn!(app = %app.id, %problem, "saml.logout: an answer is not accepted");
+                Some(NOT_ACCEPTED)
+            }
+            Ok(()) => (!response.is_success()).then_some(NOT_ENDED),
+        };
+        let then = self.advance(&mut logout, user.as_ref(), (&app.id, missed), &token, commitment).await?;
+        let (then, progress) = then.ok_or(SamlProblem::UnknownLogout)?;
+        Ok(LogoutAnswer { then, has_ended: false, progress })
+    }
+
+    /// Goes on with the logout of a browser that comes back without the answer of the service provider that has it: that one may
+    /// still know the user. `None` when no such logout is in progress.
+    async fn resume(
+        &self,
+        token: &Secret,
+        commitment: &Commitment,
+    ) -> Result<Option<(LogoutStep, Progress)>, SamlProblem> {
+        let (store, org) = (self.platform.store(), &self.org.org.id);
+        let logout = store.find_saml_logout(org, &sha256_hex(token.expose()), self.platform.now()).await?;
+        let Some(mut logout) = logout else { return Ok(None) };
+        let Some(asked) = logout.waiting_for.clone() else { return Ok(None) };
+        let user = self.user_of(&logout).await?;
+        self.advance(&mut logout, user.as_ref(), (&asked.app_id, Some(NO_ANSWER)), token, commitment).await
+    }
+
+    /// Takes a logout from the service provider that has the browser to the next one. `missed` says why the user may still be signed
+    /// in there. `None`, with nothing changed, when another request has moved the logout.
+    async fn advance(
+        &self,
+        logout: &mut SamlLogout,
+        user: Option<&User>,
+        (asked, missed): (&AppId, Option<&'static str>),
+        token: &Secret,
+        commitment: &Commitment,
+    ) -> Result<Option<(LogoutStep, Progress)>, SamlProblem> {
+        let store = self.platform.store();
+        let mut told = vec![(asked.clone(), missed)];
+        if missed.is_some() {
+            logout.missed(asked.clone());
         }
-        logout.is_partial |= !response.is_success();
-        commitment.begin();
-        let apps = store.session_apps(org, &logout.session_id).await?;
+        let apps = store.session_apps(&self.org.org.id, &logout.session_id).await?;
         let step = logout.step;
-        let then = self.next(&mut logout, &apps, &token)?;
-        if !store.advance_saml_logout(step, &logout).await? {
-            return Err(SamlProblem::UnknownLogout);
+        let then = self.next(logout, &apps, token, &mut told)?;
+        commitment.begin();
+        if !store.advance_saml_logout(step, logout).await? {
+            return Ok(None);
         }
-        Ok(LogoutAnswer { then, has_ended: false })
+        self.log_told(logout, user, &told);
+        Ok(Some((then, progress(logout, token))))
+    }
+
+    async fn user_of(&self, logout: &SamlLogout) -> Result<Option<User>, StoreError> {
+        match &logout.user_id {
+            Some(user) => self.platform.store().find_user(&self.org.org.id, user).await,
+            None => Ok(None),
+        }
     }
 
     fn check_response(
@@ -236,71 +392,129 @@ impl Logout<'_> {
         if is_current(response.issue_instant, self.platform.now()) { Ok(()) } else { Err(SamlProblem::NotCurrent) }
     }
 
-    /// Ends the session, and sends the browser on its way. `None` when the session has ended already.
+    /// Ends the session, and sends the browser on its way. `missed` are service providers that are not told. `None` when the session
+    /// has ended already.
     async fn begin(
         &self,
         session: &Session,
-        apps: &[SessionApp],
-        (asking, from_uri): (Option<AskingApp>, Option<String>),
+        missed: Vec<AppId>,
+        (asking, from_uri): (Option<(AskingApp, String, Timestamp)>, Option<String>),
         commitment: &Commitment,
-    ) -> Result<Option<LogoutStep>, SamlProblem> {
+    ) -> Result<Option<(LogoutStep, Progress)>, SamlProblem> {
         let Self { platform, org, .. } = *self;
-        let user = platform.store().find_user(&org.org.id, &session.user_id).await?;
-        let is_asking = |app: &SessionApp| asking.as_ref().is_some_and(|asking| asking.app_id == app.app_id);
-        let others = apps.iter().filter(|app| !is_asking(app) && self.with_logout(&app.app_id).is_some());
-        let mut rest: Vec<_> = others.map(|app| app.app_id.clone()).collect();
-        let is_partial = rest.len() > LOGOUT_APPS_MAX;
-        rest.truncate(LOGOUT_APPS_MAX);
-        let token = random_token(platform.entropy());
-        let mut logout = SamlLogout {
-            token_sha256: sha256_hex(token.expose()),
-            org_id: org.org.id.clone(),
-            session_id: session.id.clone(),
-            asking,
-            from_uri,
-            waiting_for: None,
-            rest,
-            is_partial,
-            step: 0,
-            expires: platform.now().plus_seconds(LOGOUT_SECONDS),
-        };
-        let step = self.next(&mut logout, apps, &token)?;
-        commitment.begin();
-        let in_progress = logout.waiting_for.is_some().then_some(&logout);
-        if !platform.store().end_session(&org.org.id, &session.id, in_progress).await? {
-            return Ok(None);
+        let (store, org_id) = (platform.store(), &org.org.id);
+        let user = store.find_user(org_id, &session.user_id).await?;
+        let request = asking.as_ref().map(|(_, fingerprint, until)| (fingerprint.as_str(), *until));
+        let asking = asking.as_ref().map(|(asking, ..)| asking);
+        for _ in 0..TRIES_MAX {
+            let apps = store.session_apps(org_id, &session.id).await?;
+            let token = random_token(platform.entropy());
+            let mut logout = SamlLogout {
+                token_sha256: sha256_hex(token.expose()),
+                org_id: org_id.clone(),
+                session_id: session.id.clone(),
+                user_id: Some(session.user_id.clone()),
+                asking: asking.cloned(),
+                from_uri: from_uri.clone(),
+                waiting_for: None,
+                rest: Vec::new(),
+                is_partial: false,
+                untold: Vec::new(),
+                step: 0,
+                expires: platform.now().plus_seconds(LOGOUT_SECONDS),
+            };
+            let mut told: Vec<_> = asking.map(|asking| (asking.app_id.clone(), None)).into_iter().collect();
+            told.extend(missed.iter().map(|app| (app.clone(), Some(OTHER_SESSION))));
+            for app in apps.iter().filter(|app| asking.is_none_or(|asking| asking.app_id != app.app_id)) {
+                match self.with_logout(&app.app_id) {
+                    None => told.push((app.app_id.clone(), Some(NO_SINGLE_LOGOUT))),
+                    Some(_) if logout.rest.len() == LOGOUT_APPS_MAX => told.push((app.app_id.clone(), Some(TOO_MANY))),
+                    Some(_) => logout.rest.push(app.app_id.clone()),
+                }
+            }
+            let untold = told.iter().filter(|(_, missed)| missed.is_some()).map(|(app, _)| app.clone());
+            untold.collect::<Vec<_>>().into_iter().for_each(|app| logout.missed(app));
+            let step = self.next(&mut logout, &apps, &token, &mut told)?;
+            commitment.begin();
+            let in_progress = logout.waiting_for.is_some().then_some(&logout);
+            match store.end_session(org_id, (&session.id, &apps), in_progress, request).await? {
+                Ended::AppsChanged => continue,
+                Ended::Before => return Ok(None),
+                Ended::Answered => return Err(SamlProblem::Replayed),
+                Ended::Yes => {}
+            }
+            self.log_end(session, asking.map(|asking| &asking.app_id)).await?;
+            self.log_told(&logout, user.as_ref(), &told);
+            return Ok(Some((step, progress(&logout, &token))));
         }
-        if let Some(user) = &user {
-            let event = Event::of_caller(platform.stamp(), &org.org.id, self.caller, user_actor(user));
-            let (event_type, message) = SESSION_END;
-            let asking = logout.asking.as_ref().and_then(|asking| org.configuration.saml_apps.get(&asking.app_id));
-            let targets = asking.map(|app| Cow::Owned(saml_app_target(app)));
-            platform.log_event(event.named(event_type, message).about(targets));
-        }
-        Ok(Some(step))
+        Err(busy())
     }
 
-    /// The next step of a logout: to the next service provider that can be told, else to its end. Changes `logout` accordingly.
-    fn next(&self, logout: &mut SamlLogout, apps: &[SessionApp], token: &Secret) -> Result<LogoutStep, SamlProblem> {
+    /// Logs that a session has ended, by its user or by a service provider's request.
+    async fn log_end(&self, session: &Session, asking: Option<&AppId>) -> Result<(), StoreError> {
+        let Self { platform, org, caller } = *self;
+        let Some(user) = platform.store().find_user(&org.org.id, &session.user_id).await? else { return Ok(()) };
+        let event = Event::of_caller(platform.stamp(), &org.org.id, caller, user_actor(&user));
+        let (event_type, message) = SESSION_END;
+        let asking = asking.and_then(|asking| org.configuration.saml_apps.get(asking));
+        let targets = asking.map(|app| Cow::Owned(saml_app_target(app)));
+        platform.log_event(event.named(event_type, message).about(targets));
+        Ok(())
+    }
+
+    /// Logs of each service provider whether the user is signed out there, and else why not. The initiator is the service provider
+    /// that has asked for the logout, or the user.
+    fn log_told(&self, logout: &SamlLogout, user: Option<&User>, told: &[(AppId, Option<&'static str>)]) {
+        let Self { platform, org, caller } = *self;
+        let Some(user) = user else { return };
+        let initiator = logout.asking.as_ref().map_or("user", |asking| asking.app_id.as_str());
+        for (app, missed) in told {
+            let target = org.configuration.saml_apps.get(app).map(|app| Cow::Owned(saml_app_target(app)));
+            let mut debug_data = caller.debug_data();
+            debug_data.put("logoutInitiator", initiator.to_owned());
+            let (event_type, message) = SINGLE_LOGOUT;
+            let event = Event::of_caller(platform.stamp(), &org.org.id, caller, user_actor(user));
+            let event = event.named(event_type, message).about(target).with_debug_data(debug_data);
+            platform.log_event(match missed {
+                Some(reason) => event.failed(reason),
+                None => event,
+            });
+        }
+    }
+
+    /// The next step of a logout: to the next service provider that can be told, else to its end. Changes `logout` accordingly, and
+    /// adds to `told` those that cannot be.
+    fn next(
+        &self,
+        logout: &mut SamlLogout,
+        apps: &[SessionApp],
+        token: &Secret,
+        told: &mut Vec<(AppId, Option<&'static str>)>,
+    ) -> Result<LogoutStep, SamlProblem> {
         logout.step += 1;
         logout.waiting_for = None;
         while let Some(id) = logout.rest.pop() {
-            let told = apps.iter().find(|app| app.app_id == id);
-            match told.zip(self.with_logout(&id)).map(|(told, app)| self.request(app, &told.subject, token)) {
-                Some(Ok((location, request_id))) => {
-                    logout.waiting_for = Some(AskedApp { app_id: id, request_id });
-                    return Ok(LogoutStep::Redirect(location));
-                }
-                Some(Err(problem)) => {
-                    tracing::warn!(app = %id, %problem, "saml.logout: a service provider cannot be told");
-                    logout.is_partial = true;
-                }
-                // It was deleted meanwhile, or lost its single logout.
-                None => logout.is_partial = true,
-            }
+            let known = apps.iter().find(|app| app.app_id == id);
+            let why =
+                match known.zip(self.with_logout(&id)).map(|(known, app)| self.request(app, &known.subject, token)) {
+                    Some(Ok((location, request_id))) => {
+                        logout.waiting_for = Some(AskedApp { app_id: id, request_id });
+                        return Ok(LogoutStep::Redirect(location));
+                    }
+                    Some(Err(problem)) => {
+                        tracing::warn!(app = %id, %problem, "saml.logout: a service provider cannot be told");
+                        NOT_SENT
+                    }
+                    // It was deleted meanwhile, or lost its single logout.
+                    None => NO_SINGLE_LOGOUT,
+                };
+            logout.missed(id.clone());
+            told.push((id, Some(why)));
         }
         let Some(asking) = &logout.asking else {
-            return Ok(logout.from_uri.clone().map_or(LogoutStep::SignedOut, LogoutStep::Redirect));
+            let untold = logout.untold.iter().filter_map(|app| self.org.configuration.saml_apps.get(app));
+            let untold = untold.map(|app| app.label.clone()).collect();
+            return Ok(logout.from_uri.clone().map_or(LogoutStep::SignedOut { untold }, LogoutStep::Redirect));
         };
         let partial = Failure { fault: Fault::Responder, reason: Some(Reason::PartialLogout), message: None };
         let status = if logout.is_partial { SamlStatus::Failure(partial) } else { SamlStatus::Success };
@@ -364,6 +578,21 @@ impl Logout<'_> {
         let key = self.org.app_keys.signer(app).ok_or(SamlProblem::NoKey)?;
         Ok(redirect::location(destination, &redirect::encode(kind, xml, relay_state, Some(key))?))
     }
+}
+
+/// What becomes of the browser's cookie after a step.
+fn progress(logout: &SamlLogout, token: &Secret) -> Progress {
+    if logout.waiting_for.is_some() { Progress::Begun(token.clone()) } else { Progress::Over }
+}
+
+/// The user signs on faster than the session can be ended.
+fn busy() -> SamlProblem {
+    StoreError::Unavailable("the session changes faster than it can be ended".to_owned()).into()
+}
+
+/// What the logout request of an app is known by: another one than an authentication request with the same id.
+fn logout_fingerprint(app: &SamlApp, request_id: &str) -> String {
+    sha256_hex(&format!("logout {} {request_id}", app.id))
 }
 
 /// Whether messages of logout must be signed: whoever can sign does, for a logout can be asked for with a link.

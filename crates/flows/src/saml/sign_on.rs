@@ -21,6 +21,8 @@ use tenterhook_saml::{
     write::{AssertionDraft, ContentEncryption, EncryptTo, EncryptionError, Outcome, Response, Signed, WriteError},
 };
 
+use tenterhook_store::{Lapsed, Recorded, Standing};
+
 use super::{
     assertion::{self, text_attribute},
     authn_context::class_for,
@@ -230,11 +232,7 @@ impl SignOn<'_> {
             None => None,
         };
         let Some((session, user)) = session.zip(user) else {
-            if request.is_some_and(|request| request.is_passive) {
-                return Err(Refused::Status(failure(Fault::Responder, Reason::NoPassive)));
-            }
-            let subject = request.and_then(|request| request.subject.as_ref());
-            return Ok(Progress::SignIn { login_hint: subject.map(|subject| subject.value.clone()) });
+            return self.sign_in();
         };
         if let Some(fingerprint) = fingerprint
             && platform.store().is_saml_request_answered(&org.org.id, fingerprint).await?
@@ -249,11 +247,21 @@ impl SignOn<'_> {
         {
             of.log_failure(problem);
         }
-        Ok(Progress::Signed(signed?))
+        signed
+    }
+
+    /// The user must sign in first, which a request may not allow.
+    fn sign_in(&self) -> Result<Progress, Refused> {
+        let request = self.checked.request.as_ref();
+        if request.is_some_and(|request| request.is_passive) {
+            return Err(Refused::Status(failure(Fault::Responder, Reason::NoPassive)));
+        }
+        let subject = request.and_then(|request| request.subject.as_ref());
+        Ok(Progress::SignIn { login_hint: subject.map(|subject| subject.value.clone()) })
     }
 
     /// The response to the request of a signed-in user.
-    async fn of_user(&self, of: &SignOnOf<'_>, class_ref: &str, commitment: &Commitment) -> Result<String, Refused> {
+    async fn of_user(&self, of: &SignOnOf<'_>, class_ref: &str, commitment: &Commitment) -> Result<Progress, Refused> {
         let Self { platform, org, app, checked, .. } = *self;
         let SignOnOf { session, user, .. } = *of;
         if user.status != UserStatus::Active {
@@ -277,24 +285,42 @@ impl SignOn<'_> {
         self.check_subject(&built)?;
         let (subject, missed) = self.paused(of, &built).await?;
         let (xml, subject, changed) = self.written(of, key, (built, subject), missed.as_deref()).await?;
+        // The hooks take time, in which the app may have been taken out of use.
+        let newest = platform.org(&org.org.id);
+        let newest = newest.as_ref().and_then(|org| org.configuration.saml_apps.get(&app.id));
+        let newest = newest.filter(|app| app.status == Status::Active).ok_or(SamlProblem::AppInactive)?;
         commitment.begin();
         let answered = checked.request.as_ref().zip(checked.fingerprint.as_deref());
         let answered = answered.map(|(request, fingerprint)| {
             // Later it is not current any more, also for a node whose clock is behind.
             (fingerprint, request.issue_instant.plus_seconds(REQUEST_SECONDS_MAX + SKEW_SECONDS))
         });
+        let is_own_index = subject.session_index == session_index(session, app);
         let record = SessionApp {
             org_id: org.org.id.clone(),
             session_id: session.id.clone(),
             app_id: app.id.clone(),
+            index_sha256: is_own_index.then(|| index_sha256(app, &subject.session_index)),
             subject,
             expires: session.expires,
         };
-        if !platform.store().record_sign_on(&record, answered).await? {
-            return Err(SamlProblem::Replayed.into());
+        let standing = Standing {
+            org: &org.org.id,
+            user: &user.id,
+            session: Some(&session.id),
+            assigned: (!newest.implicit_assignment).then_some(&app.id),
+            now: platform.now(),
+        };
+        match platform.store().record_sign_on(&record, &standing, answered).await? {
+            Recorded::Yes => {
+                of.log_success(&changed);
+                Ok(Progress::Signed(xml))
+            }
+            Recorded::Answered => Err(SamlProblem::Replayed.into()),
+            Recorded::Lapsed(Lapsed::SignedOut) => self.sign_in(),
+            Recorded::Lapsed(Lapsed::UserInactive) => Err(SamlProblem::UserInactive.into()),
+            Recorded::Lapsed(Lapsed::NotAssigned) => Err(SamlProblem::NotAssigned.into()),
         }
-        of.log_success(&changed);
-        Ok(xml)
     }
 
     /// Whether the assertion is about the user whom the request names, if it names one (SAML core 3.3.4, 3.4.1).
@@ -435,6 +461,11 @@ fn failure(fault: Fault, reason: Reason) -> Failure {
 fn session_index(session: &Session, app: &SamlApp) -> String {
     let hash = sha256_hex(&format!("{} {}", session.id, app.id));
     format!("id{}", hash.get(..32).unwrap_or(&hash))
+}
+
+/// What a logout finds the session by that a service provider names: its index at the app.
+pub(super) fn index_sha256(app: &SamlApp, index: &str) -> String {
+    sha256_hex(&format!("{} {index}", app.id))
 }
 
 /// What is signed. An app that asks for neither, which the management API does not allow, gets a signed assertion.

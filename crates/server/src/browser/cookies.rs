@@ -23,6 +23,10 @@ pub(crate) const SESSION: Cookie =
 pub(crate) const CSRF: Cookie =
     Cookie { plain: "tenterhook_csrf", bound: "__Host-tenterhook_csrf", same_site: "Strict" };
 
+/// The token of a logout in progress. Links to us send it.
+pub(crate) const LOGOUT: Cookie =
+    Cookie { plain: "tenterhook_logout", bound: "__Host-tenterhook_logout", same_site: "Lax" };
+
 impl Cookie {
     fn name(self, caller: &Caller) -> &'static str {
         if is_secure(caller) { self.bound } else { self.plain }

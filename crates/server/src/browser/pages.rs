@@ -88,9 +88,12 @@ impl Content for Problem<'_> {
 /// The page for a user who has signed out.
 #[derive(Template)]
 #[template(path = "signed_out.html")]
-pub(crate) struct SignedOut;
+pub(crate) struct SignedOut<'a> {
+    /// The labels of apps at which the user may still be signed in.
+    pub(crate) untold: &'a [String],
+}
 
-impl Content for SignedOut {
+impl Content for SignedOut<'_> {
     fn title(&self) -> &'static str {
         "Signed out"
     }

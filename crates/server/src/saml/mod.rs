@@ -11,12 +11,13 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
+use tenterhook_contract::Secret;
 use tenterhook_flows::{
     commitment::Commitment,
     oauth::parameters::{PARAMETERS_BYTES_MAX, Parameters},
     saml::{
         error::SamlProblem,
-        logout::{self, LogoutAnswer, LogoutStep},
+        logout::{self, LogoutAnswer, LogoutStep, Progress},
         messages::query_of_form,
         sign_on::{self, SignOnAnswer},
     },
@@ -30,7 +31,7 @@ use crate::{
     App,
     accept::Tasks,
     browser::{
-        cookies::SESSION,
+        cookies::{LOGOUT, SESSION},
         pages::{SignedOut, form_post_page, page},
         query,
         request::{form_bytes, taken_apart},
@@ -178,7 +179,7 @@ async fn logout(
             let (platform, session) = (&app.platform, session.as_ref());
             if session.is_none() && !platform.may_sign_for_stranger(&org.org.id, &caller) {
                 let then = LogoutStep::Page(SamlProblem::TooManyStrangers.into());
-                return Ok(LogoutAnswer { then, has_ended: false });
+                return Ok(LogoutAnswer { then, has_ended: false, progress: Progress::Same });
             }
             Ok(logout::message(platform, &org, saml_app, &caller, session, &commitment).await)
         };
@@ -244,7 +245,9 @@ async fn signed_out(
     let signing_out = |commitment: Arc<Commitment>| async move {
         let answered = async {
             let session = sign_in::session(&app, &org, &caller, &headers).await?;
-            logout::sign_out(&app.platform, &org, &caller, session.as_ref(), place, &commitment).await
+            let token = LOGOUT.of(&headers, &caller).map(Secret::new);
+            let from = (session.as_ref(), token.as_ref());
+            logout::sign_out(&app.platform, &org, &caller, from, place, &commitment).await
         };
         match answered.await {
             Ok(answer) => logout_answer(&caller, answer),
@@ -265,10 +268,15 @@ fn logout_answer(caller: &Caller, answer: LogoutAnswer) -> Response {
     let mut response = match answer.then {
         LogoutStep::Page(error) => problem(&error),
         LogoutStep::Redirect(location) => see_other(&location),
-        LogoutStep::SignedOut => page(StatusCode::OK, &SignedOut, "'none'"),
+        LogoutStep::SignedOut { untold } => page(StatusCode::OK, &SignedOut { untold: &untold }, "'none'"),
     };
     if answer.has_ended {
         SESSION.remove(&mut response, caller);
+    }
+    match answer.progress {
+        Progress::Same => {}
+        Progress::Begun(token) => LOGOUT.set(&mut response, caller, token.expose()),
+        Progress::Over => LOGOUT.remove(&mut response, caller),
     }
     response
 }

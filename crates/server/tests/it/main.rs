@@ -49,4 +49,5 @@ mod taking_nothing;
 mod user_life;
 mod user_schema;
 mod users;
+mod while_asked;
 mod wire;

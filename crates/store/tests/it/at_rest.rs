@@ -35,7 +35,7 @@ async fn secrets_are_not_in_the_files() {
     let version = store.configuration_version(&org()).await.unwrap();
     let writes = writes.into_iter().map(ConfigurationWrite::put).collect();
     store.commit_configuration(&org(), version, writes).await.unwrap();
-    store.insert_authorization_code(&code("c", at(60))).await.unwrap();
+    crate::databases::insert_code(&store, &code("c", at(60))).await;
     let mut bytes = Vec::new();
     for file in fs::read_dir(folder.path()).unwrap() {
         bytes.extend(fs::read(file.unwrap().path()).unwrap());

@@ -8,8 +8,10 @@ use tenterhook_contract::{
     id::{AuthorizationServerId, ClientId, OrgId, RefreshTokenId, RuleId, SessionId, UserId},
     token::ProtocolRequest,
 };
-use tenterhook_model::{AuthorizationCode, Org, Password, Profile, RefreshToken, Session, User, UserQuery, UserStatus};
-use tenterhook_store::{Keyring, Store, StoreConfig};
+use tenterhook_model::{
+    AuthorizationCode, IssuedAccessToken, Org, Password, Profile, RefreshToken, Session, User, UserQuery, UserStatus,
+};
+use tenterhook_store::{Keyring, Rotated, Standing, Store, StoreConfig, StoreError};
 
 /// Runs a test body on each database. A body takes a store that has one org.
 macro_rules! on_every_database {
@@ -123,6 +125,43 @@ pub(crate) fn user(login: &str) -> User {
         status_changed: Some(at(0)),
         last_updated: at(0),
         version: 0,
+    }
+}
+
+/// The user whose id the codes, sessions and refresh tokens below have.
+pub(crate) async fn insert_owner(store: &Store) -> UserId {
+    let id = UserId::from_parts(1, [0; 8]);
+    if store.find_user(&org(), &id).await.unwrap().is_none() {
+        store.insert_user(&User { id: id.clone(), ..user("owner@example.com") }).await.unwrap();
+    }
+    id
+}
+
+/// What must hold for a result of a user at the suite's moment `seconds`.
+pub(crate) fn standing<'a>(org: &'a OrgId, user: &'a UserId, seconds: i64) -> Standing<'a> {
+    Standing { org, user, session: None, assigned: None, now: at(seconds) }
+}
+
+/// Adds a code of the owner.
+pub(crate) async fn insert_code(store: &Store, code: &AuthorizationCode) {
+    let owner = insert_owner(store).await;
+    let lapsed = store.insert_authorization_code(code, &standing(&org(), &owner, 0)).await.unwrap();
+    assert_eq!(lapsed, None);
+}
+
+/// Rotates a refresh token of the owner at the suite's moment `seconds`.
+pub(crate) async fn rotate(
+    store: &Store,
+    old: &RefreshToken,
+    new: (&RefreshToken, Option<&Secret>),
+    access: &IssuedAccessToken,
+    seconds: i64,
+) -> Result<bool, StoreError> {
+    let (org, owner) = (org(), UserId::from_parts(1, [0; 8]));
+    match store.rotate_refresh_token(old, new, access, &standing(&org, &owner, seconds)).await? {
+        Rotated::Yes => Ok(true),
+        Rotated::NotLive => Ok(false),
+        Rotated::Lapsed(lapsed) => panic!("{lapsed:?}"),
     }
 }
 

@@ -39,7 +39,7 @@ impl Ledger {
         if let Some(old) = self.token.clone().filter(|_| random.below(2) == 0) {
             let new = refresh_token(&format!("token {}", self.number), Some(&old), None);
             let access = IssuedAccessToken { jti: format!("jti {}", self.number), expires: at(1_000) };
-            return match store.rotate_refresh_token(&old, (&new, Some(&Secret::new("clear"))), &access, at(0)).await {
+            return match crate::databases::rotate(store, &old, (&new, Some(&Secret::new("clear"))), &access, 0).await {
                 Ok(rotated) => {
                     assert!(rotated, "nobody else uses the token");
                     self.token = Some(new);
@@ -134,7 +134,7 @@ async fn run(seed: u64) -> Option<()> {
 
 /// The refresh token of a redeemed code.
 async fn first_token(store: &Store) -> Option<RefreshToken> {
-    store.insert_authorization_code(&crate::databases::code("code", at(1_000))).await.unwrap();
+    crate::databases::insert_code(store, &crate::databases::code("code", at(1_000))).await;
     let token = refresh_token("token", None, Some("code"));
     let access = IssuedAccessToken { jti: "jti".into(), expires: at(1_000) };
     assert!(store.redeem_authorization_code(&org(), "code", (&access, Some(&token)), at(0)).await.unwrap());

@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tenterhook_contract::Secret;
 use tenterhook_model::{CodeState, IssuedAccessToken, RefreshToken, RefreshTokenState};
-use tenterhook_store::{Store, StoreConfig, StoreError};
+use tenterhook_store::{Rotated, Store, StoreConfig, StoreError};
 use tenterhook_testkit::postgres::{Lost, Way};
 
 use crate::databases::{self, at, code, on_every_database, org, refresh_token, session};
@@ -34,12 +34,19 @@ fn secret() -> Secret {
 
 /// A redeemed code; the tokens of `jti` and `refresh` were issued from it.
 async fn grant(store: &Store, hash: &str, jti: &str, refresh: Option<&RefreshToken>) {
-    store.insert_authorization_code(&code(hash, at(60))).await.unwrap();
+    databases::insert_code(store, &code(hash, at(60))).await;
     assert!(redeem(store, hash, jti, refresh).await.unwrap());
 }
 
 async fn redeem(store: &Store, hash: &str, jti: &str, refresh: Option<&RefreshToken>) -> Result<bool, StoreError> {
     store.redeem_authorization_code(&org(), hash, (&access(jti), refresh), at(1)).await
+}
+
+/// Whether a refresh token of the owner that was presented at the suite's moment `seconds` is kept.
+async fn kept(store: &Store, renewed: &RefreshToken, access: &IssuedAccessToken, seconds: i64) -> bool {
+    let (org, owner) = (org(), databases::insert_owner(store).await);
+    let standing = databases::standing(&org, &owner, seconds);
+    store.keep_refresh_token(renewed, access, at(seconds), &standing).await.unwrap() == Rotated::Yes
 }
 
 async fn found(store: &Store, hash: &str) -> CodeState {
@@ -51,7 +58,7 @@ async fn is_live(store: &Store, hash: &str) -> bool {
 }
 
 async fn a_code_is_redeemed_by_exactly_one(store: Store) {
-    store.insert_authorization_code(&code("c", at(60))).await.unwrap();
+    databases::insert_code(&store, &code("c", at(60))).await;
     let CodeState::Live(live) = found(&store, "c").await else { panic!("it can be redeemed") };
     assert_eq!(live.frozen_tokens.expose(), "frozen-marked-secret");
     assert_eq!(live.authorization_request.state.as_deref(), Some("s1"));
@@ -74,7 +81,7 @@ async fn a_code_is_redeemed_by_exactly_one(store: Store) {
 }
 
 async fn a_code_that_is_unknown_or_expired_is_not_redeemed(store: Store) {
-    store.insert_authorization_code(&code("c", at(60))).await.unwrap();
+    databases::insert_code(&store, &code("c", at(60))).await;
     for (hash, now) in [("c", at(60)), ("d", at(0))] {
         let found = store.find_authorization_code(&org(), hash, now).await.unwrap();
         assert!(matches!(found, CodeState::Unknown), "{found:?}");
@@ -86,7 +93,7 @@ async fn a_code_that_is_unknown_or_expired_is_not_redeemed(store: Store) {
 async fn a_code_is_used_up_with_its_tokens_or_not_at_all(store: Store) {
     let (one, two) = (refresh_token("one", None, Some("c")), refresh_token("two", None, Some("c")));
     grant(&store, "other", "jti", None).await;
-    store.insert_authorization_code(&code("c", at(60))).await.unwrap();
+    databases::insert_code(&store, &code("c", at(60))).await;
     assert!(redeem(&store, "c", "jti", Some(&one)).await.is_err(), "there is an access token with this id");
     assert!(!is_live(&store, "one").await && matches!(found(&store, "c").await, CodeState::Live(_)));
     assert!(redeem(&store, "c", "jti-2", Some(&two)).await.unwrap());
@@ -102,7 +109,7 @@ async fn a_code_or_a_refresh_token_whose_commit_gets_lost_can_be_presented_again
     };
     let (way, by_way) = Way::to(url.expose()).await.unwrap();
     let store = databases::open(&StoreConfig::Postgres { url: Secret::new(by_way), max_connections }).await;
-    store.insert_authorization_code(&code("c", at(60))).await.unwrap();
+    databases::insert_code(&store, &code("c", at(60))).await;
     way.lose(Lost::Commit);
     let lost = redeem(&store, "c", "jti-1", Some(&refresh_token("one", None, Some("c")))).await;
     assert!(matches!(lost, Err(StoreError::Unknown(_))) && way.has_lost(), "{lost:?}");
@@ -115,7 +122,7 @@ async fn a_code_or_a_refresh_token_whose_commit_gets_lost_can_be_presented_again
     let RefreshTokenState::Live(two) = found else { panic!("{found:?}") };
     let rotate = async |jti: &str, hash: &str| {
         let new = refresh_token(hash, Some(&two), Some("c"));
-        store.rotate_refresh_token(&two, (&new, None), &access(jti), at(1)).await
+        databases::rotate(&store, &two, (&new, None), &access(jti), 1).await
     };
     way.lose(Lost::Commit);
     let lost = rotate("jti-3", "three").await;
@@ -138,7 +145,7 @@ async fn a_commit_that_still_runs_when_its_connection_is_lost_is_waited_for() {
     let StoreConfig::Postgres { url, max_connections } = config.clone() else { panic!("it is PostgreSQL") };
     let (way, by_way) = Way::to(url.expose()).await.unwrap();
     let store = databases::open(&StoreConfig::Postgres { url: Secret::new(by_way), max_connections }).await;
-    store.insert_authorization_code(&code("c", at(60))).await.unwrap();
+    databases::insert_code(&store, &code("c", at(60))).await;
     let direct = databases::connect(&config).await;
     direct.execute_unprepared(SLOW_COMMITS).await.unwrap();
     let one = refresh_token("one", None, Some("c"));
@@ -151,7 +158,7 @@ async fn a_commit_that_still_runs_when_its_connection_is_lost_is_waited_for() {
                 return redeem(&store, "c", "jti-1", Some(&one)).await;
             }
             let two = refresh_token("two", Some(&one), Some("c"));
-            store.rotate_refresh_token(&one, (&two, None), &access("jti-2"), at(1)).await
+            databases::rotate(&store, &one, (&two, None), &access("jti-2"), 1).await
         });
         databases::waiting(&config, "advisory", &change).await;
         way.redirect(url.expose()).unwrap();
@@ -170,10 +177,7 @@ async fn a_refresh_token_is_rotated_by_exactly_one(store: Store) {
         let (store, old) = (store.clone(), old.clone());
         tasks.spawn(async move {
             let new = refresh_token(&format!("new {racer}"), Some(&old), None);
-            store
-                .rotate_refresh_token(&old, (&new, Some(&secret())), &access(&format!("jti {racer}")), at(1))
-                .await
-                .unwrap()
+            databases::rotate(&store, &old, (&new, Some(&secret())), &access(&format!("jti {racer}")), 1).await.unwrap()
         });
     }
     assert_eq!(tasks.join_all().await.into_iter().filter(|rotated| *rotated).count(), 1);
@@ -194,11 +198,11 @@ async fn a_rotation_is_kept_with_its_access_token_or_not_at_all(store: Store) {
     grant(&store, "code", "jti", Some(&old)).await;
     let new = refresh_token("new", Some(&old), Some("code"));
     assert!(
-        store.rotate_refresh_token(&old, (&new, Some(&secret())), &access("jti"), at(1)).await.is_err(),
+        databases::rotate(&store, &old, (&new, Some(&secret())), &access("jti"), 1).await.is_err(),
         "there is one with this id"
     );
     assert!(is_live(&store, "old").await && !is_live(&store, "new").await);
-    assert!(store.rotate_refresh_token(&old, (&new, Some(&secret())), &access("jti-2"), at(1)).await.unwrap());
+    assert!(databases::rotate(&store, &old, (&new, Some(&secret())), &access("jti-2"), 1).await.unwrap());
 }
 
 async fn who_asks_again_gets_the_same_successor_until_it_is_used(store: Store) {
@@ -207,7 +211,7 @@ async fn who_asks_again_gets_the_same_successor_until_it_is_used(store: Store) {
     let third = refresh_token("third", Some(&second), Some("code"));
     grant(&store, "code", "jti-1", Some(&first)).await;
     assert!(store.refresh_again(&first, &access("jti-2"), at(1)).await.unwrap().is_none(), "it is live");
-    assert!(store.rotate_refresh_token(&first, (&second, Some(&secret())), &access("jti-2"), at(1)).await.unwrap());
+    assert!(databases::rotate(&store, &first, (&second, Some(&secret())), &access("jti-2"), 1).await.unwrap());
     for jti in ["jti-3", "jti-4"] {
         assert_eq!(store.refresh_again(&first, &access(jti), at(2)).await.unwrap(), Some(secret()));
     }
@@ -218,7 +222,7 @@ async fn who_asks_again_gets_the_same_successor_until_it_is_used(store: Store) {
     assert_eq!(store.refresh_again(&first, &access("jti-8"), at(2)).await.unwrap(), Some(secret()), "it may be of use");
     let done = store.rotate_secrets(|_| ()).await.unwrap();
     assert_eq!((done.rows, done.secrets), (2, 0), "the code and the successor are under the current key");
-    assert!(store.rotate_refresh_token(&second, (&third, Some(&secret())), &access("jti-6"), at(3)).await.unwrap());
+    assert!(databases::rotate(&store, &second, (&third, Some(&secret())), &access("jti-6"), 3).await.unwrap());
     assert!(store.refresh_again(&first, &access("jti-7"), at(3)).await.unwrap().is_none(), "the successor was used");
     for now in [65, 65] {
         store.purge_expired(at(now)).await.unwrap();
@@ -240,7 +244,7 @@ async fn a_refresh_token_that_is_kept_stays_live_until_it_is_revoked(store: Stor
         let (store, token) = (store.clone(), token.clone());
         tasks.spawn(async move {
             let renewed = RefreshToken { expires: at(2_000 - use_of), ..token };
-            store.keep_refresh_token(&renewed, &access(&format!("jti {use_of}")), at(1)).await.unwrap()
+            kept(&store, &renewed, &access(&format!("jti {use_of}")), 1).await
         });
     }
     assert_eq!(tasks.join_all().await, [true; 4]);
@@ -248,15 +252,15 @@ async fn a_refresh_token_that_is_kept_stays_live_until_it_is_revoked(store: Stor
     let longest = RefreshToken { expires: at(2_000), ..token.clone() };
     assert_eq!(found(at(1_999)).await, RefreshTokenState::Live(Box::new(longest.clone())), "none shortens it");
     let shorter = RefreshToken { expires: at(10), ..token.clone() };
-    assert!(store.keep_refresh_token(&shorter, &access("jti 4"), at(2)).await.unwrap());
+    assert!(kept(&store, &shorter, &access("jti 4"), 2).await);
     assert_eq!(found(at(1_999)).await, RefreshTokenState::Live(Box::new(longest.clone())));
-    assert!(!store.keep_refresh_token(&longest, &access("late"), at(2_000)).await.unwrap(), "it has ended");
+    assert!(!kept(&store, &longest, &access("late"), 2_000).await, "it has ended");
     // With the access tokens of every use.
     assert_eq!(store.revoke_family(&token).await.unwrap(), 7);
     for jti in ["jti 0", "jti 3", "jti 4"] {
         assert!(store.is_access_token_revoked(&org(), jti).await.unwrap(), "{jti}");
     }
-    assert!(!store.keep_refresh_token(&longest, &access("after"), at(1)).await.unwrap());
+    assert!(!kept(&store, &longest, &access("after"), 1).await);
     assert!(!store.is_access_token_revoked(&org(), "after").await.unwrap(), "nothing was written");
 }
 
@@ -267,7 +271,7 @@ async fn a_family_is_revoked_together(store: Store) {
     let stranger = refresh_token("stranger", None, Some("other"));
     grant(&store, "code", "jti-1", Some(&first)).await;
     grant(&store, "other", "jti-2", Some(&stranger)).await;
-    assert!(store.rotate_refresh_token(&first, (&second, Some(&secret())), &access("jti-3"), at(1)).await.unwrap());
+    assert!(databases::rotate(&store, &first, (&second, Some(&secret())), &access("jti-3"), 1).await.unwrap());
     assert_eq!(store.revoke_family(&first).await.unwrap(), 4);
     for hash in ["first", "second"] {
         assert!(matches!(store.find_refresh_token(&org(), hash, at(1)).await.unwrap(), RefreshTokenState::Revoked(_)));
@@ -277,7 +281,7 @@ async fn a_family_is_revoked_together(store: Store) {
     }
     assert!(is_live(&store, "stranger").await);
     let third = refresh_token("third", Some(&first), Some("code"));
-    assert!(!store.rotate_refresh_token(&second, (&third, Some(&secret())), &access("jti-4"), at(1)).await.unwrap());
+    assert!(!databases::rotate(&store, &second, (&third, Some(&secret())), &access("jti-4"), 1).await.unwrap());
     assert_eq!(store.revoke_family(&second).await.unwrap(), 0, "nothing is left");
 }
 
@@ -314,7 +318,7 @@ async fn what_came_of_a_code_is_revoked_together(store: Store) {
     let second = refresh_token("second", Some(&first), Some("code"));
     grant(&store, "code", "jti-1", Some(&first)).await;
     grant(&store, "other", "jti-2", None).await;
-    assert!(store.rotate_refresh_token(&first, (&second, Some(&secret())), &access("jti-3"), at(1)).await.unwrap());
+    assert!(databases::rotate(&store, &first, (&second, Some(&secret())), &access("jti-3"), 1).await.unwrap());
     assert!(!store.is_access_token_revoked(&org(), "jti-1").await.unwrap());
     assert_eq!(store.revoke_tokens_of_code(&org(), "code").await.unwrap(), 4);
     assert!(!is_live(&store, "second").await);
@@ -329,7 +333,7 @@ async fn what_came_of_a_code_is_revoked_together(store: Store) {
 
 /// RFC 6749 4.1.2: a concurrent redemption of the code gets nothing once its replay is detected.
 async fn a_code_is_not_redeemed_after_its_replay(store: Store) {
-    store.insert_authorization_code(&code("c", at(60))).await.unwrap();
+    databases::insert_code(&store, &code("c", at(60))).await;
     assert_eq!(store.revoke_tokens_of_code(&org(), "c").await.unwrap(), 0);
     assert!(!redeem(&store, "c", "jti", Some(&refresh_token("r", None, Some("c")))).await.unwrap());
     assert_eq!(store.find_refresh_token(&org(), "r", at(1)).await.unwrap(), RefreshTokenState::Unknown);
@@ -339,7 +343,7 @@ async fn a_code_is_not_redeemed_after_its_replay(store: Store) {
 async fn a_replay_leaves_nothing_of_tokens_that_are_being_issued(store: Store) {
     for round in 0..20 {
         let (code_sha256, jti) = (format!("c{round}"), format!("jti {round}"));
-        store.insert_authorization_code(&code(&code_sha256, at(60))).await.unwrap();
+        databases::insert_code(&store, &code(&code_sha256, at(60))).await;
         let (org, refresh) = (org(), refresh_token(&jti, None, Some(&code_sha256)));
         let (redeemed, revoked) = tokio::join!(
             redeem(&store, &code_sha256, &jti, Some(&refresh)),

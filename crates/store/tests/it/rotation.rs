@@ -25,7 +25,7 @@ async fn filled(store: &Store, key: &Secret) {
     for number in 0..120 {
         commit(store, vec![put_hook(&format!("Hook {number}"))]).await.unwrap();
     }
-    store.insert_authorization_code(&code("c1", at(60))).await.unwrap();
+    crate::databases::insert_code(&store, &code("c1", at(60))).await;
 }
 
 async fn all_readable(store: &Store) {
