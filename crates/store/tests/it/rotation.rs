@@ -25,7 +25,7 @@ async fn filled(store: &Store, key: &Secret) {
     for number in 0..120 {
         commit(store, vec![put_hook(&format!("Hook {number}"))]).await.unwrap();
     }
-    crate::databases::insert_code(&store, &code("c1", at(60))).await;
+    crate::databases::insert_code(store, &code("c1", at(60))).await;
 }
 
 async fn all_readable(store: &Store) {
