@@ -10,7 +10,7 @@ use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
     attempts::{ATTEMPTS_MAX, PasswordAttempts, UnmadeAttempt, key},
     entropy::{random_token, sha256_hex},
-    events::{Event, SESSION_END, SESSION_START, login_actor, user_actor, user_target},
+    events::{Event, SESSION_END, SESSION_START, UNKNOWN, login_actor, named_target, user_actor, user_target},
     passwords::{HashingSource, PASSWORD_BYTES_MAX, PasswordError, Verified, verify_password},
     refusals::Refusal,
 };
@@ -114,7 +114,7 @@ pub async fn sign_in(
         None => platform.store().insert_session(&session).await?,
         Some(previous) => {
             if platform.store().replace_session(previous, &session).await? {
-                log_replaced(platform, org, caller, &user, previous).await?;
+                log_replaced(platform, org, caller, &user, previous).await;
             }
         }
     }
@@ -135,20 +135,20 @@ pub async fn session(
 }
 
 /// Logs that a sign-in has ended the session before it: the user whose session it was is the target.
-async fn log_replaced(
-    platform: &Platform,
-    org: &OrgSnapshot,
-    caller: &Caller,
-    user: &User,
-    previous: &Session,
-) -> Result<(), StoreError> {
-    let is_own = previous.user_id == user.id;
-    let other = if is_own { None } else { platform.store().find_user(&org.org.id, &previous.user_id).await? };
+async fn log_replaced(platform: &Platform, org: &OrgSnapshot, caller: &Caller, user: &User, previous: &Session) {
+    let target = if previous.user_id == user.id {
+        user_target(user)
+    } else {
+        // The sign-in has happened, so that a user who cannot be read is named by the id alone.
+        let other = platform.store().find_user(&org.org.id, &previous.user_id).await.unwrap_or_else(|error| {
+            tracing::error!(org = %org.org.id, user = %previous.user_id, %error, "user.unreadable: the log has no name");
+            None
+        });
+        other.as_ref().map_or_else(|| named_target(previous.user_id.as_str(), "User", UNKNOWN), user_target)
+    };
     let (event_type, message) = SESSION_END;
     let event = Event::of_caller(platform.stamp(), &org.org.id, caller, user_actor(user)).named(event_type, message);
-    let target = Cow::Owned(user_target(other.as_ref().unwrap_or(user)));
-    platform.log_event(event.ended(LogResult::Success, Some(SIGNED_IN_AGAIN.into())).about([target]));
-    Ok(())
+    platform.log_event(event.ended(LogResult::Success, Some(SIGNED_IN_AGAIN.into())).about([Cow::Owned(target)]));
 }
 
 fn log_sign_in(platform: &Platform, org: &OrgSnapshot, caller: &Caller, user: &User, login: &str) {

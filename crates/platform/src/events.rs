@@ -30,7 +30,7 @@ pub const UNASSIGNED_APP: (&str, &str) =
 /// Event type and display message of a request beyond the rate limit.
 pub const RATE_LIMIT_VIOLATION: (&str, &str) = ("system.org.rate_limit.violation", "Rate limit violation");
 /// The vendor's value for an unknown name.
-const UNKNOWN: &str = "unknown";
+pub const UNKNOWN: &str = "unknown";
 /// Most characters of a login in an event, because an unauthenticated client chooses it.
 const LOGIN_CHARACTERS: usize = 100;
 

@@ -127,6 +127,11 @@ pub(crate) async fn mint(platform: &Platform, minting: &Minting<'_>) -> Result<T
             return Err(error);
         }
     };
+    let claim = platform.settings().missed_hook_claim.as_deref();
+    let has_claim = |draft: &Option<TokenDraft>| {
+        draft.as_ref().zip(claim).is_some_and(|(draft, claim)| draft.claims.contains_key(claim))
+    };
+    let is_own = [has_claim(&subject.identity), has_claim(&subject.access)];
     let source = minting.caller.source();
     let pause = Pause {
         point: &Token,
@@ -139,10 +144,15 @@ pub(crate) async fn mint(platform: &Platform, minting: &Minting<'_>) -> Result<T
     };
     let error = match platform.pause(pause, || (origin(minting), token_request(minting))).await {
         Resumed::On { missed } => {
-            if let (Some(claim), Some(why)) = (&platform.settings().missed_hook_claim, missed) {
-                for draft in subject.identity.iter_mut().chain(&mut subject.access) {
-                    // A claim of this name that is there already stays.
-                    draft.claims.entry(claim.to_string()).or_insert_with(|| json!(why));
+            if let (Some(claim), Some(why)) = (claim, missed) {
+                for (draft, is_own) in [&mut subject.identity, &mut subject.access].into_iter().zip(is_own) {
+                    // A claim of this name of the authorization server stays. One that a hook has added does not, so that no hook
+                    // hides that another was missed.
+                    if let Some(draft) = draft
+                        && !(is_own && draft.claims.contains_key(claim))
+                    {
+                        draft.claims.insert(claim.to_owned(), json!(why));
+                    }
                 }
             }
             return Ok(subject);

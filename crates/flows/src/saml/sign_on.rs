@@ -368,7 +368,7 @@ impl SignOn<'_> {
         missed: Option<&str>,
     ) -> Result<(String, AppSubject, Vec<&'static str>), SamlProblem> {
         if let Some(missed) = missed {
-            self.mark(&mut subject, missed);
+            self.mark(&built, &mut subject, missed);
         }
         let changed = changed_facts(&built, &subject);
         let named = named(&subject);
@@ -377,11 +377,11 @@ impl SignOn<'_> {
         Ok((xml, named, changed))
     }
 
-    /// Marks an assertion that goes out without what a hook would have changed, as tokens are marked. An attribute of this name that
-    /// is there already stays.
-    fn mark(&self, assertion: &mut Assertion, why: &str) {
+    /// Marks an assertion that goes out without what a hook would have changed, as tokens are marked. An attribute of this name of
+    /// the app stays; one that a hook has added does not, so that no hook hides that another was missed.
+    fn mark(&self, built: &Assertion, assertion: &mut Assertion, why: &str) {
         if let Some(name) = &self.platform.settings().missed_hook_claim
-            && assertion.claims.get(name).is_none()
+            && (built.claims.get(name).is_none() || assertion.claims.get(name).is_none())
         {
             assertion.claims.insert(name.to_string(), text_attribute(why));
         }

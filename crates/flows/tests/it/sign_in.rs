@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tenterhook_contract::Secret;
+use tenterhook_contract::{Secret, id::UserId};
 use tenterhook_flows::{
     commitment::Commitment,
     sign_in::{Attempt, SignedIn, sign_in},
@@ -105,4 +105,26 @@ async fn a_password_is_guessed_ten_times_and_a_success_forgets_the_guesses() {
     let events = page.events().await;
     let locked = events.iter().filter(|event| **event == refused("TOO_MANY_ATTEMPTS")).count();
     assert_eq!(locked, 1, "once for a login: {events:?}");
+}
+
+/// The session before is of a user who cannot be read: that the new one has begun is not undone by it.
+#[tokio::test]
+async fn the_log_names_a_user_who_cannot_be_read_by_the_id() {
+    let page = Page::open().await;
+    let cookie = crate::support::cookie(&page.rig).await;
+    let mut previous = crate::support::session(&page.rig, &cookie).await.unwrap();
+    previous.user_id = UserId::from_parts(9, [9; 8]);
+    let (rig, password) = (&page.rig, Secret::new(PASSWORD));
+    let attempt = Attempt {
+        attempts: &page.attempts,
+        login: "ada@example.com",
+        password: &password,
+        request: None,
+        previous: Some(&previous),
+    };
+    let signed_in = sign_in(&rig.platform, &rig.snapshot(), &caller(rig, "authorize"), attempt, &Commitment::default());
+    assert!(matches!(signed_in.await.unwrap(), SignedIn::Yes(_)));
+    let events = rig.events("user.session.end").await;
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].targets[0].id, previous.user_id.as_str());
 }

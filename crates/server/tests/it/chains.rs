@@ -146,15 +146,17 @@ async fn a_service_that_hangs_in_the_middle_ends_at_the_deadline_of_all_and_each
     assert_eq!(third.received().len(), calls, "what is after it is not reached");
 }
 
-/// The mark of a missed hook is ours; a claim of the app or of a hook is theirs.
+/// A hook that adds the mark itself would hide that the hook after it was missed.
 #[tokio::test]
-async fn the_mark_of_a_missed_hook_takes_no_claims_place() {
+async fn no_hook_hides_that_another_was_missed() {
     let world = World::start().await;
     let first = Service::start(adds("x-hook-missed", "own")).await;
     let second = Service::start(Behaviour::Answer(400, String::new())).await;
     let ids = [register(&world, "1", &first, json!({})).await, register(&world, "2", &second, json!({})).await];
     put_list(&world, json!([always(&ids[0]), always(&ids[1])])).await;
-    assert_eq!(token(&world).await["x-hook-missed"], "own");
+    assert_eq!(token(&world).await["x-hook-missed"], "HTTP_STATUS");
+    put_list(&world, json!([always(&ids[0])])).await;
+    assert_eq!(token(&world).await["x-hook-missed"], "own", "none was missed");
 }
 
 /// The vendor knows `inlineHook` alone (`management-api.md` section 5).

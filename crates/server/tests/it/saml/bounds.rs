@@ -105,3 +105,26 @@ async fn the_mark_of_a_missed_hook_takes_no_attributes_place() {
     assert_eq!(text(&posted.xml, "saml:AttributeValue"), "payroll");
     assert_eq!(posted.xml.matches("Name=\"x-hook-missed\"").count(), 1);
 }
+
+/// A hook that adds the mark itself would hide that the hook after it was missed.
+#[tokio::test]
+async fn no_hook_hides_that_another_was_missed_from_a_service_provider() {
+    let world = World::start().await;
+    let mut provider = Provider::new(&world).await;
+    let operation = json!({ "op": "add", "path": "/claims/x-hook-missed", "value": {
+        "attributeValues": [{ "attributes": { "xsi:type": "xs:string" }, "value": "hidden" }] } });
+    let patch = json!({ "commands": [{ "type": "com.okta.assertion.patch", "value": [operation] }] });
+    let first = Service::start(Behaviour::json(&patch)).await;
+    let second = Service::start(Behaviour::Answer(400, String::new())).await;
+    provider.hook(first.address).await;
+    let mut hooks = provider.app.hooks.clone();
+    let cookie = provider.session().await;
+    let alone = provider.response(&provider.path(), &cookie).await;
+    assert!(alone.xml.contains(">hidden<"), "none was missed: {}", alone.xml);
+    provider.hook(second.address).await;
+    hooks.extend(provider.app.hooks.clone());
+    provider.change(|app| app.hooks = hooks).await;
+    let posted = provider.response(&provider.path(), &cookie).await;
+    assert!(posted.xml.contains(">HTTP_STATUS<") && !posted.xml.contains(">hidden<"), "{}", posted.xml);
+    assert_eq!(posted.xml.matches("Name=\"x-hook-missed\"").count(), 1);
+}
