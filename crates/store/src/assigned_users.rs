@@ -6,9 +6,9 @@ use std::{
 };
 
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, DbBackend, EntityTrait as _, QueryFilter as _, QuerySelect as _, Select,
-    Statement,
-    sea_query::{Order, Query, SelectStatement},
+    ColumnTrait as _, ConnectionTrait as _, DbBackend, EntityTrait as _, FromQueryResult as _, QueryFilter as _,
+    QueryResult, QueryTrait as _, Statement,
+    sea_query::{Order, Query, SelectStatement, UnionType},
 };
 use tenterhook_contract::id::{AppId, GroupId, OrgId, UserId};
 use tenterhook_model::{AppUser, Assigned, User, everyone_id};
@@ -38,6 +38,9 @@ const NEXT: &str = "WITH RECURSIVE page (id, place) AS (\
      FROM page WHERE id IS NOT NULL AND place < $4) \
      SELECT id FROM page WHERE place > 0 AND id IS NOT NULL ORDER BY place";
 
+/// Most users that are read at once. Each is a part of one statement, of which SQLite takes 500.
+const READ_AT_ONCE: usize = 200;
+
 impl Store {
     /// A page of the users of an app with how it is assigned to each, by id, those after `after`: users to whom it is assigned, and
     /// members of groups to which it is, the group of every user among them. Users and assignments whose rows are damaged are left
@@ -65,7 +68,7 @@ async fn assigned_users(
     let is_for_everyone = app_group::Entity::find_by_id(key).one(reader).await?.is_some();
     let mut found = Vec::new();
     while found.len() < limit {
-        let rest = limit - found.len();
+        let rest = (limit - found.len()).min(READ_AT_ONCE);
         let rows = if is_for_everyone {
             let transaction = reader.begin_ordered().await?;
             let rows = transaction.query_all(&next_of_org(org, after.as_ref(), rest)).await.map_err(StoreError::from);
@@ -92,8 +95,8 @@ async fn of_ids(
     everyone: Option<&GroupId>,
 ) -> Result<Vec<(User, Assigned)>, StoreError> {
     let mut groups_of: HashMap<String, Vec<String>> = HashMap::new();
-    for (user, group) in memberships(org, app, ids).into_tuple::<(String, String)>().all(reader).await? {
-        groups_of.entry(user).or_default().push(group);
+    for row in all(reader, memberships(org, app, ids)).await? {
+        groups_of.entry(row.try_get("", "user_id")?).or_default().push(row.try_get("", "group_id")?);
     }
     let named: HashSet<_> =
         groups_of.values().flatten().map(String::as_str).chain(everyone.map(GroupId::as_str)).collect();
@@ -111,16 +114,16 @@ async fn of_ids(
             Some((row.group_id, Arc::new(group)))
         })
         .collect();
-    let own = own(org, app, ids).all(reader).await?;
-    let mut own: HashMap<_, _> = own
-        .into_iter()
-        .filter_map(|row| {
-            let own = readable(from_text::<AppUser>(USER, &row.document), (org, app), &row.user_id)?;
-            Some((row.user_id, own))
-        })
-        .collect();
+    let mut own_of: HashMap<String, AppUser> = HashMap::new();
+    for row in all(reader, own(org, app, ids)).await? {
+        let (user, document): (String, String) = (row.try_get("", "user_id")?, row.try_get("", "document")?);
+        if let Some(own) = readable(from_text::<AppUser>(USER, &document), (org, app), &user) {
+            own_of.insert(user, own);
+        }
+    }
     let mut found = Vec::with_capacity(ids.len());
-    let mut users = users(org, ids).all(reader).await?;
+    let users = all(reader, users(org, ids)).await?;
+    let mut users = users.iter().map(|row| user::Model::from_query_result(row, "")).collect::<Result<Vec<_>, _>>()?;
     // The ids are in the order of the page, by the collation of the database.
     let places: HashMap<_, _> = ids.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
     users.sort_by_key(|row| places.get(row.id.as_str()).copied());
@@ -133,7 +136,7 @@ async fn of_ids(
                 continue;
             }
         };
-        let own = own.remove(&id);
+        let own = own_of.remove(&id);
         let named = groups_of.remove(&id).unwrap_or_default();
         let named = named.iter().map(String::as_str).chain(everyone.map(GroupId::as_str));
         let mut groups: Vec<_> = named.filter_map(|id| groups.get(id)).cloned().collect();
@@ -184,32 +187,47 @@ fn next_of_org(org: &OrgId, after: Option<&UserId>, limit: usize) -> SelectState
     ids
 }
 
-/// The users with these ids, in any order: for the one of the ids, a database might walk through all users of the org.
-pub(crate) fn users(org: &OrgId, ids: &[String]) -> Select<user::Entity> {
-    user::Entity::find().filter(user::Column::OrgId.eq(org.as_str())).filter(user::Column::Id.is_in(ids))
+/// The users with these ids.
+pub(crate) fn users(org: &OrgId, ids: &[String]) -> Option<SelectStatement> {
+    each(ids, |id| user::Entity::find_by_id((org.to_string(), id.to_owned())).into_query())
 }
 
 /// The assignments of an app to these users.
-pub(crate) fn own(org: &OrgId, app: &AppId, ids: &[String]) -> Select<app_user::Entity> {
-    app_user::Entity::find()
-        .filter(app_user::Column::OrgId.eq(org.as_str()))
-        .filter(app_user::Column::AppId.eq(app.as_str()))
-        .filter(app_user::Column::UserId.is_in(ids))
+pub(crate) fn own(org: &OrgId, app: &AppId, ids: &[String]) -> Option<SelectStatement> {
+    each(ids, |id| app_user::Entity::find_by_id((org.to_string(), app.to_string(), id.to_owned())).into_query())
 }
 
 /// The groups of an app of which these users are members.
-pub(crate) fn memberships(org: &OrgId, app: &AppId, ids: &[String]) -> Select<group_member::Entity> {
+pub(crate) fn memberships(org: &OrgId, app: &AppId, ids: &[String]) -> Option<SelectStatement> {
     let of_app = Query::select()
         .column(app_group::Column::GroupId)
         .from(app_group::Entity)
         .and_where(app_group::Column::OrgId.eq(org.as_str()))
         .and_where(app_group::Column::AppId.eq(app.as_str()))
         .take();
-    group_member::Entity::find()
-        .select_only()
-        .column(group_member::Column::UserId)
-        .column(group_member::Column::GroupId)
-        .filter(group_member::Column::OrgId.eq(org.as_str()))
-        .filter(group_member::Column::UserId.is_in(ids))
-        .filter(group_member::Column::GroupId.in_subquery(of_app))
+    each(ids, |id| {
+        group_member::Entity::find()
+            .filter(group_member::Column::OrgId.eq(org.as_str()))
+            .filter(group_member::Column::UserId.eq(id))
+            .filter(group_member::Column::GroupId.in_subquery(of_app.clone()))
+            .into_query()
+    })
+}
+
+/// What is selected for each of these ids, in one statement. Each part is found by the index of its key; for a list of ids, PostgreSQL
+/// without statistics would read every row of the org.
+fn each(ids: &[String], select: impl Fn(&str) -> SelectStatement) -> Option<SelectStatement> {
+    let mut parts = ids.iter().map(|id| select(id));
+    let mut all = parts.next()?;
+    for part in parts {
+        all.union(UnionType::All, part);
+    }
+    Some(all)
+}
+
+async fn all(reader: &Pool, select: Option<SelectStatement>) -> Result<Vec<QueryResult>, StoreError> {
+    match select {
+        Some(select) => Ok(reader.query_all(&select).await?),
+        None => Ok(Vec::new()),
+    }
 }
