@@ -153,7 +153,7 @@ pub async fn members(
     let store = platform.store();
     Ok(match group.kind {
         GroupKind::BuiltIn => {
-            store.list_users(&group.org_id, &UserQuery { conditions: Vec::new(), after, limit }).await?
+            store.list_users(&group.org_id, &UserQuery { condition: None, after, limit }).await?.users
         }
         GroupKind::Own => store.list_members(&group.org_id, &group.id, after.as_ref(), limit).await?,
     })

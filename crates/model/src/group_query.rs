@@ -2,7 +2,7 @@
 
 use tenterhook_contract::{Timestamp, id::GroupId};
 
-use crate::{Group, GroupKind, group_key};
+use crate::{Group, GroupKind, SearchCondition, SearchOperator, group_key};
 
 /// A page of an org's own groups, by id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,6 +71,41 @@ pub enum TimeMatch {
     Until,
 }
 
+impl TimeMatch {
+    /// The match that an operator of a search asks for; `None` for one of texts.
+    pub const fn of(operator: SearchOperator) -> Option<Self> {
+        match operator {
+            SearchOperator::Equals => Some(Self::Is),
+            SearchOperator::Greater => Some(Self::After),
+            SearchOperator::GreaterOrSame => Some(Self::From),
+            SearchOperator::Less => Some(Self::Before),
+            SearchOperator::LessOrSame => Some(Self::Until),
+            SearchOperator::StartsWith | SearchOperator::Contains => None,
+        }
+    }
+
+    /// Whether it holds of a time and a moment.
+    pub fn holds(self, time: Timestamp, moment: Timestamp) -> bool {
+        match self {
+            Self::Is => time == moment,
+            Self::After => time > moment,
+            Self::From => time >= moment,
+            Self::Before => time < moment,
+            Self::Until => time <= moment,
+        }
+    }
+}
+
+impl SearchCondition for GroupCondition {
+    fn all(conditions: Vec<Self>) -> Self {
+        Self::All(conditions)
+    }
+
+    fn any(conditions: Vec<Self>) -> Option<Self> {
+        Some(Self::Any(conditions))
+    }
+}
+
 /// The groups that an index finds, among which are all those for which a condition holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Narrowed {
@@ -113,13 +148,7 @@ impl GroupCondition {
                     GroupTime::LastUpdated => group.last_updated,
                     GroupTime::MembersChanged => group.members_changed,
                 };
-                match how {
-                    TimeMatch::Is => time == *moment,
-                    TimeMatch::After => time > *moment,
-                    TimeMatch::From => time >= *moment,
-                    TimeMatch::Before => time < *moment,
-                    TimeMatch::Until => time <= *moment,
-                }
+                how.holds(time, *moment)
             }
         }
     }

@@ -27,6 +27,7 @@ mod policy;
 mod profile;
 mod saml_app;
 mod saml_session;
+mod search;
 mod stored_hook;
 mod stored_hook_key;
 mod user;
@@ -81,10 +82,16 @@ pub use saml_app::{
     AcsEndpoint, AttributeSource, AttributeStatement, ContentCipher, Encryption, NameIdFormat, SamlApp, SingleLogout,
 };
 pub use saml_session::{AppSubject, AskedApp, AskingApp, SamlLogout, SessionApp};
+pub use search::{
+    Comparison, SEARCH_BYTES_MAX, SEARCH_CONDITIONS_MAX, SEARCH_DEPTH_MAX, SearchCondition, SearchOperator,
+    SearchProblem, Term, read_search,
+};
 pub use tenterhook_jose::SigningAlgorithm;
 pub use user::{Password, User};
 pub use user_name::user_name_at;
-pub use user_query::{SearchText, SearchedAttribute, USER_KEY_CHARACTERS_MAX, UserCondition, UserQuery, user_key};
+pub use user_query::{
+    SearchText, SearchedAttribute, USER_KEY_CHARACTERS_MAX, UserCondition, UserPage, UserQuery, UserTime, user_key,
+};
 pub use user_schema::{AttributeType, Choice, Choices, CustomAttribute, ItemType, SelfPermission, UserSchema};
 pub use user_status::{UserStatus, UserTransition};
 

@@ -174,6 +174,16 @@ pub(crate) mod user {
         pub(crate) last_name_key: Option<String>,
         /// Null also when the user has none.
         pub(crate) external_id_key: Option<String>,
+        /// Of the document, to search by; null when an older version wrote the row.
+        pub(crate) status: Option<String>,
+        pub(crate) created_us: Option<i64>,
+        /// Null also when the user was never activated.
+        pub(crate) activated_us: Option<i64>,
+        /// Null also when the status is the first one.
+        pub(crate) status_changed_us: Option<i64>,
+        pub(crate) last_updated_us: Option<i64>,
+        /// The version of the row that keys, status and times are of. An older version leaves it behind.
+        pub(crate) keyed_version: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

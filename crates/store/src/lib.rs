@@ -41,6 +41,7 @@ mod migration_logout;
 mod migration_orgs;
 mod migration_roles;
 mod migration_saml;
+mod migration_user_search;
 mod migration_users;
 mod migrator;
 mod new_file;
@@ -57,6 +58,10 @@ mod saml_sessions;
 mod sessions;
 mod standing;
 mod store;
+mod user_keys;
+mod user_search;
+#[cfg(test)]
+mod user_search_tests;
 mod users;
 
 pub use assignments::Changed;

@@ -17,12 +17,13 @@ use crate::{
     migration_orgs::ManagedOrgs,
     migration_roles::TokenRoles,
     migration_saml::SamlSessions,
+    migration_user_search::UserSearch,
     migration_users::UserKeys,
     migrator::{Step, big_integer, big_integer_null, boolean, string, string_null, text, text_null},
 };
 
 /// All steps, in their order. A new one is added at the end.
-pub(crate) const STEPS: [&dyn Step; 16] = [
+pub(crate) const STEPS: [&dyn Step; 17] = [
     &Foundation,
     &Expiry,
     &ConfigurationMark,
@@ -39,6 +40,7 @@ pub(crate) const STEPS: [&dyn Step; 16] = [
     &Groups,
     &SamlSessions,
     &SessionIndexes,
+    &UserSearch,
 ];
 
 struct Foundation;
@@ -289,6 +291,11 @@ mod tests {
                      first_name_key = 'ada' AND last_name_key = 'okoye' AND external_id_key = 'hr' || SUBSTR(login_key, 2)";
 
         assert_eq!(numbers(keyed).await, [700, 0]);
+        let searched = "SELECT COUNT(*), CAST(SUM(keyed_version) AS BIGINT) FROM users WHERE status = 'STAGED' AND \
+                        created_us = 1767225600000000 AND last_updated_us = created_us AND activated_us IS NULL";
+        assert_eq!(numbers(searched).await, [700, 0]);
+        let damaged = "SELECT COUNT(*), COUNT(status) FROM users WHERE keyed_version = version AND document = '{'";
+        assert_eq!(numbers(damaged).await, [1, 0]);
         assert_eq!(numbers("SELECT COUNT(*), COUNT(last_used_us) + COUNT(expires_us) FROM api_tokens").await, [1, 0]);
         let roles = "SELECT COUNT(*), COUNT(extension_points) FROM api_tokens WHERE role = 'ADMINISTRATOR'";
         assert_eq!(numbers(roles).await, [1, 0]);

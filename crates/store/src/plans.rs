@@ -2,17 +2,23 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, QueryTrait as _, Select, Statement};
-use tenterhook_contract::id::{AppId, GroupId, OrgId, UserId};
-use tenterhook_model::{Narrowed, SearchText, SearchedAttribute, UserCondition, UserQuery};
+use tenterhook_contract::{
+    Timestamp,
+    id::{AppId, GroupId, OrgId, UserId},
+};
+use tenterhook_model::{Narrowed, SearchText, SearchedAttribute, TimeMatch, UserCondition, UserStatus, UserTime};
 
 use crate::{
     Keyring, Store, StoreConfig,
     assigned_users::{memberships, next_of_app, own, users as users_of_ids},
     assignments::{apps_of_group, apps_of_user, groups_of_assignment},
     configuration::signing_keys,
+    entity::user,
     groups::{group_rows, members, of_user},
     orgs::of_host,
-    users::{IDS_COLLECTED_MAX, are_common, of_login, page},
+    user_keys::unkeyed,
+    user_search::{BOUNDS, Part, are_common, found_page, last_of_step, walked_page},
+    users::of_login,
 };
 
 /// How a database runs a query. PostgreSQL runs it, and says how many rows it looked at in vain.
@@ -28,7 +34,7 @@ pub(crate) async fn explained(connection: &impl ConnectionTrait, query: Statemen
 }
 
 /// Rows of each org and table.
-const ROWS: u64 = IDS_COLLECTED_MAX;
+const ROWS: u64 = BOUNDS.ids;
 /// Most rows that a query may read and then discard.
 const IN_VAIN_MAX: u64 = 200;
 
@@ -102,83 +108,148 @@ async fn check_each(store: &Store, table: &str, checks: impl AsyncFn()) {
     }
 }
 
+/// The page of a condition, the leaves of which are common or not.
+fn searched(
+    org: &OrgId,
+    condition: &UserCondition,
+    are_common: &[bool],
+    after: Option<&UserId>,
+) -> (bool, Select<user::Entity>) {
+    let part = Part::of(condition, &mut are_common.iter().copied());
+    let until: UserId = "00u10001900000000000".parse().unwrap();
+    let is_found = part.is_found();
+    let page = if is_found {
+        found_page(org, &part, after, 100)
+    } else {
+        walked_page(org, Some(&part), (after, Some(&until)), 100)
+    };
+    (is_found, page)
+}
+
 async fn users_are_found_by_indexes(config: &StoreConfig) {
     use SearchedAttribute::{Email, ExternalId, FirstName, LastName, Login};
+    use UserCondition::{All, Any, Begins, Id, Is, Status, Time};
     let store = open(config).await;
-    let columns =
-        "users (org_id, id, login_key, document, version, email_key, first_name_key, last_name_key, external_id_key)";
-    // Names are not in the order of ids; a hundred people share a first name.
-    let key = "CAST((n * 7919) % 20000 AS VARCHAR)";
+    let columns = "users (org_id, id, login_key, document, version, email_key, first_name_key, last_name_key, external_id_key, \
+                   status, created_us, activated_us, status_changed_us, last_updated_us, keyed_version)";
+    // Neither names nor times are in the order of ids; a hundred people share a first name, and nearly everybody the status.
+    let number = "(n * 7919) % 20000";
+    let key = format!("CAST({number} AS VARCHAR)");
     let values = format!(
         "org, '00u' || CAST(100000000 + n AS VARCHAR), 'l' || {key}, '{{}}', 0, 'e' || {key}, \
-         'f' || CAST(n % 200 AS VARCHAR) || 'x', 'g' || {key}, 'x' || {key}"
+         'f' || CAST(n % 200 AS VARCHAR) || 'x', 'g' || {key}, 'x' || {key}, \
+         CASE WHEN n % 100 = 0 THEN 'SUSPENDED' ELSE 'ACTIVE' END, {number}, {number}, {number}, {number}, 0"
     );
     fill(&store, columns, &values).await;
     let org = org();
     let text = |text: &str| SearchText::new(text).unwrap();
     let after: UserId = "00u10001000000000000".parse().unwrap();
-    let primary = match store.connections.reader.get_database_backend() {
-        DbBackend::Postgres => "users_pkey",
-        _ => "sqlite_autoindex_users_1",
-    };
+    let is_postgres = store.connections.reader.get_database_backend() == DbBackend::Postgres;
+    let primary = if is_postgres { "users_pkey" } else { "sqlite_autoindex_users_1" };
+    let newest = |time| Time(time, TimeMatch::From, Timestamp::from_micros(19_950));
+    let suspended = || Status(UserStatus::Suspended);
     check_each(&store, "users", async || {
         check(&store, of_login(&org, "l777"), &["users_login"]).await;
-        let of = |conditions: &[UserCondition], after: Option<&UserId>| {
-            let query = UserQuery { conditions: conditions.to_vec(), after: after.cloned(), limit: 100 };
-            page(&org, &query, &vec![false; conditions.len()])
-        };
-        check_ordered(&store, of(&[], None), &[primary]).await;
-        check_ordered(&store, of(&[], Some(&after)), &[primary]).await;
-        let keys = [
+        for after in [None, Some(&after)] {
+            check_ordered(&store, walked_page(&org, None, (after, None), 100), &[primary]).await;
+        }
+        let id: UserId = "00u10000100000000000".parse().unwrap();
+        // Each of these is found by an index.
+        let mut found = vec![
+            (Id(id), vec![primary]),
+            (suspended(), vec!["users_status"]),
+            (newest(UserTime::Created), vec!["users_created"]),
+            (newest(UserTime::Activated), vec!["users_activated"]),
+            (newest(UserTime::StatusChanged), vec!["users_status_changed"]),
+            (newest(UserTime::LastUpdated), vec!["users_last_updated"]),
+            (
+                UserCondition::AnyBegins(text("e777")),
+                vec!["users_login", "users_email", "users_first_name", "users_last_name"],
+            ),
+            (All(vec![Is(LastName, text("g777")), Begins(FirstName, text("f"))]), vec!["users_last_name"]),
+            (
+                Any(vec![
+                    Is(LastName, text("g777")),
+                    All(vec![Is(Email, text("e5")), suspended()]),
+                    newest(UserTime::Created),
+                ]),
+                vec!["users_last_name", "users_email", "users_created"],
+            ),
+        ];
+        for (attribute, index, value) in [
             (Login, "users_login", "l777"),
             (Email, "users_email", "e777"),
             (FirstName, "users_first_name", "f77x"),
             (LastName, "users_last_name", "g777"),
             (ExternalId, "users_external_id", "x777"),
-        ];
-        for (attribute, index, value) in keys {
+        ] {
+            found.push((Is(attribute, text(value)), vec![index]));
+            found.push((Begins(attribute, text(value)), vec![index]));
+        }
+        for (condition, indexes) in &found {
             for after in [None, Some(&after)] {
-                check(&store, of(&[UserCondition::Is(attribute, text(value))], after), &[index]).await;
-                check(&store, of(&[UserCondition::Begins(attribute, text(value))], after), &[index]).await;
+                let (is_found, page) = searched(&org, condition, &[false; 4], after);
+                assert!(is_found, "{condition:?}");
+                check(&store, page, indexes).await;
             }
         }
-        let indexes = ["users_login", "users_email", "users_first_name", "users_last_name"];
-        check(&store, of(&[UserCondition::AnyBegins(text("e777"))], None), &indexes).await;
-        let both = [UserCondition::Is(LastName, text("g777")), UserCondition::Begins(FirstName, text("f"))];
-        check(&store, of(&both, None), &["users_last_name"]).await;
         // What many have in common is looked at in the rows that something else finds.
-        let common = |conditions: &[UserCondition], are_common: &[bool], after: Option<&UserId>| {
-            let query = UserQuery { conditions: conditions.to_vec(), after: after.cloned(), limit: 100 };
-            page(&org, &query, are_common)
-        };
-        check(&store, common(&both, &[false, true], None), &["users_last_name"]).await;
-        for after in [None, Some(&after)] {
-            check_ordered(&store, common(&[UserCondition::AnyBegins(text("f"))], &[true], after), &[primary]).await;
-            check_ordered(&store, common(&[UserCondition::Begins(Email, text("e"))], &[true], after), &[primary]).await;
+        let both = All(vec![Is(LastName, text("g777")), Begins(FirstName, text("f"))]);
+        let (is_found, page) = searched(&org, &both, &[false, true], None);
+        assert!(is_found);
+        check(&store, page, &["users_last_name"]).await;
+        // Or else in all rows, in their order.
+        for condition in [
+            UserCondition::AnyBegins(text("f")),
+            Begins(Email, text("e")),
+            Time(UserTime::Created, TimeMatch::From, Timestamp::from_micros(0)),
+            Status(UserStatus::Active),
+            Any(vec![Status(UserStatus::Active), Begins(Email, text("e"))]),
+            All(vec![Status(UserStatus::Active), Begins(Email, text("e"))]),
+        ] {
+            for after in [None, Some(&after)] {
+                let (is_found, page) = searched(&org, &condition, &[true, true], after);
+                assert!(!is_found, "{condition:?}");
+                check_ordered(&store, page, &[primary]).await;
+            }
         }
+        let transaction = store.connections.reader.begin_ordered().await.unwrap();
+        let step = transaction.get_database_backend().build(&last_of_step(&org, Some(&after), 50));
+        let plan = explained(&transaction, step).await;
+        transaction.commit().await.unwrap();
+        assert!(plan.contains(primary) && !plan.contains("Seq Scan") && !plan.contains("SCAN"), "{plan}");
+        let unkeyed = store.connections.reader.get_database_backend().build(&unkeyed());
+        let plan = explained(&store.connections.reader, unkeyed).await;
+        assert!(plan.contains("users_unkeyed"), "{plan}");
     })
     .await;
-    // At the bound and past it; the rows are the same, whichever form of the condition finds them.
+    what_more_users_meet_is_common(&store, &org, columns).await;
+}
+
+/// At the bound and past it.
+async fn what_more_users_meet_is_common(store: &Store, org: &OrgId, columns: &str) {
+    use SearchedAttribute::{Email, LastName, Login};
+    use UserCondition::{Begins, Is, Time};
+    let text = |text: &str| SearchText::new(text).unwrap();
     let reader = &store.connections.reader;
     let asked = [
         UserCondition::AnyBegins(text("e")),
-        UserCondition::Is(Login, text("l777")),
-        UserCondition::Begins(Email, text("e")),
-        UserCondition::Is(LastName, text("g777")),
+        Is(Login, text("l777")),
+        Begins(Email, text("e")),
+        Is(LastName, text("g777")),
+        Time(UserTime::Created, TimeMatch::From, Timestamp::from_micros(0)),
     ];
-    assert!(are_common(reader, &org, &[]).await.unwrap().is_empty());
-    assert_eq!(are_common(reader, &org, &asked).await.unwrap(), [false; 4]);
-    let one_more = format!("INSERT INTO {columns} VALUES ('{org}', '00u1', 'other', '{{}}', 0, 'e', 'f', 'g', 'x')");
+    let common = async || {
+        let leaves: Vec<_> = asked.iter().collect();
+        are_common(reader, org, &leaves, BOUNDS.ids).await.unwrap()
+    };
+    assert!(are_common(reader, org, &[], BOUNDS.ids).await.unwrap().is_empty());
+    assert_eq!(common().await, [false; 5]);
+    let one_more = format!(
+        "INSERT INTO {columns} VALUES ('{org}', '00u1', 'other', '{{}}', 0, 'e', 'f', 'g', 'x', 'ACTIVE', 0, 0, 0, 0, 0)"
+    );
     store.connections.writer.execute_unprepared(&one_more).await.unwrap();
-    assert_eq!(are_common(reader, &org, &asked).await.unwrap(), [true, false, true, false]);
-    for conditions in [&asked[..1], &asked[2..3], &asked[2..]] {
-        let query = UserQuery { conditions: conditions.to_vec(), after: Some(after.clone()), limit: 1_000 };
-        let found = async |is_common: bool| {
-            let page = page(&org, &query, &vec![is_common; conditions.len()]);
-            page.all(reader).await.unwrap().into_iter().map(|row| row.id).collect::<Vec<_>>()
-        };
-        assert_eq!(found(true).await, found(false).await, "{conditions:?}");
-    }
+    assert_eq!(common().await, [true, false, true, false, true]);
 }
 
 async fn orgs_are_found_by_an_index_of_hosts(config: &StoreConfig) {

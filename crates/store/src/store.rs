@@ -184,7 +184,7 @@ impl Store {
     }
 
     /// Removes what has expired: codes, sessions, tokens, log events beyond their retention. Answers how many rows. Makes ready
-    /// what the next days need.
+    /// what the next days need, and what users are searched by where a node of the build before wrote their rows.
     ///
     /// Only what had expired at the last call too is removed, so the first one removes nothing: a clock that jumps ahead and
     /// back again, on one node, must not take everybody's sessions with it.
@@ -194,6 +194,7 @@ impl Store {
             tracing::error!(%error, "system_log.days: partitions for the next days could not be made; it is tried again");
         }
         self.move_old_log();
+        self.key_users().await?;
         let last = self.purged.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
         let Some(now) = last.map(|last| last.min(now)) else { return Ok(0) };
         let us = now.as_micros();

@@ -2,9 +2,9 @@
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, FromQueryResult as _, PaginatorTrait as _,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _, Select,
-    sea_query::{CaseStatement, Expr, ExprTrait as _, Func, Query, SelectStatement, SimpleExpr, UnionType},
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult as _, PaginatorTrait as _, QueryFilter as _,
+    QueryTrait as _, Select,
+    sea_query::{Expr, ExprTrait as _, SimpleExpr},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -12,23 +12,17 @@ use tenterhook_contract::{
     Secret, Timestamp,
     id::{OrgId, UserId},
 };
-use tenterhook_model::{
-    Password, Profile, SearchText, SearchedAttribute, User, UserCondition, UserQuery, UserStatus, user_key,
-};
+use tenterhook_model::{Password, Profile, User, UserPage, UserQuery, UserStatus, user_key};
 
 use crate::{
     Store, StoreError,
     entity::user,
     groups::note_member_gone,
     store::{duplicate, from_text, to_text},
+    user_keys::{BATCH, SearchedRow, filling, unkeyed},
+    user_search::{BOUNDS, search},
 };
 
-/// The most ids that one key of a condition may collect for a page. If more users meet the condition, the rows are read in the order
-/// of their ids and each is checked.
-///
-/// In an org of a million users, a condition that is met by more fills a page of 200 from 10,000 rows on average; to collect and sort
-/// this many ids costs about as much.
-pub(crate) const IDS_COLLECTED_MAX: u64 = 20_000;
 /// Most users that are left out of one page because their rows are damaged; with more, the list is an error.
 const LEFT_OUT_MAX: usize = 1_000;
 
@@ -84,6 +78,8 @@ impl Store {
         user::Entity::update_many()
             .col_expr(user::Column::PasswordHash, Expr::value(hash.expose()))
             .col_expr(user::Column::Version, Expr::col(user::Column::Version).add(1))
+            // Nothing that rows are searched by changes.
+            .col_expr(user::Column::KeyedVersion, Expr::col(user::Column::KeyedVersion).add(1))
             .filter(user::Column::OrgId.eq(user.org_id.as_str()))
             .filter(user::Column::Id.eq(user.id.as_str()))
             .filter(user::Column::PasswordHash.eq(known.expose()))
@@ -103,27 +99,28 @@ impl Store {
         of_login(org, login).one(&self.connections.reader).await?.map(user_of).transpose()
     }
 
-    /// The org's users that a query asks for. A condition that few users meet is answered from the index of its key; one that
-    /// more than `IDS_COLLECTED_MAX` users meet is checked on the rows of the page. Users whose rows are damaged are left out, and
-    /// logged.
-    pub async fn list_users(&self, org: &OrgId, query: &UserQuery) -> Result<Vec<User>, StoreError> {
+    /// A page of the org's users that a query asks for ([`user_search`](crate::user_search) says how they are found). Users whose rows
+    /// are damaged are left out, and logged.
+    pub async fn list_users(&self, org: &OrgId, query: &UserQuery) -> Result<UserPage, StoreError> {
         let (of, query, reader) = (org.clone(), query.clone(), self.connections.reader.clone());
-        let read = async move {
-            let are_common = are_common(&reader, &of, &query.conditions).await?;
-            let from = (query.after.clone(), query.limit);
-            let next = |after: Option<&UserId>, limit| {
-                let query = UserQuery { after: after.cloned(), limit, ..query.clone() };
-                page(&of, &query, &are_common)
+        self.heavy_reads.run(org, async move { search(&reader, &of, &query, BOUNDS).await }).await
+    }
+
+    /// Makes what rows are searched by of the users that nodes of the build before have written meanwhile: they do not know all of
+    /// it. Returns how many there were.
+    pub(crate) async fn key_users(&self) -> Result<u64, StoreError> {
+        let mut keyed = 0;
+        loop {
+            let rows = self.connections.reader.query_all(&unkeyed()).await?;
+            let rows = rows.iter().map(SearchedRow::of).collect::<Result<Vec<_>, _>>()?;
+            let Some(filling) = filling(self.connections.writer.get_database_backend(), &rows) else {
+                return Ok(keyed);
             };
-            if are_common.contains(&false) {
-                // Few users are found, by the indexes of keys, and then sorted.
-                return readable_page(&reader, &of, from, next).await;
+            keyed += self.connections.writer.execute_raw(filling).await?.rows_affected();
+            if rows.len() < BATCH {
+                return Ok(keyed);
             }
-            let transaction = reader.begin_ordered().await?;
-            let users = readable_page(&transaction, &of, from, next).await;
-            transaction.end(users).await
-        };
-        self.heavy_reads.run(org, read).await
+        }
     }
 }
 
@@ -168,100 +165,9 @@ pub(crate) async fn readable_page(
     Ok(users)
 }
 
-/// A page of users. `are_common` has an item for each condition: a common one is looked at in the rows that the others find, or
-/// else in all, in the order of the page.
-pub(crate) fn page(org: &OrgId, query: &UserQuery, are_common: &[bool]) -> Select<user::Entity> {
-    let mut select = user::Entity::find().filter(user::Column::OrgId.eq(org.as_str()));
-    for (condition, is_common) in query.conditions.iter().zip(are_common) {
-        let condition = if *is_common { of_rows(condition) } else { of_condition(org, condition) };
-        select = select.filter(condition);
-    }
-    if let Some(after) = &query.after {
-        select = select.filter(user::Column::Id.gt(after.as_str()));
-    }
-    let limit = u64::try_from(query.limit).unwrap_or(u64::MAX);
-    select.order_by_asc(user::Column::Id).limit(limit)
-}
-
 fn of_version(user: &User) -> SimpleExpr {
     let of_org = user::Column::OrgId.eq(user.org_id.as_str());
     of_org.and(user::Column::Id.eq(user.id.as_str())).and(user::Column::Version.eq(user.version))
-}
-
-/// Whether each condition finds so many users by one key that their ids are not collected for a page. All are asked for at once.
-pub(crate) async fn are_common(
-    reader: &impl ConnectionTrait,
-    org: &OrgId,
-    conditions: &[UserCondition],
-) -> Result<Vec<bool>, DbErr> {
-    let mut asked = Query::select();
-    for condition in conditions {
-        let has_more = |key| Expr::exists(ids(org, key).limit(1).offset(IDS_COLLECTED_MAX).take());
-        let keys = match condition {
-            // A login has one user.
-            UserCondition::Is(SearchedAttribute::Login, _) => Vec::new(),
-            condition => on_keys(condition, &Expr::col),
-        };
-        let is_common = keys.into_iter().map(has_more).reduce(SimpleExpr::or);
-        // Numbers, because the databases have different truth values.
-        let is_common = is_common.unwrap_or_else(|| Expr::val(1).eq(0));
-        asked.expr(CaseStatement::new().case(is_common, 1).finally(0));
-    }
-    if conditions.is_empty() {
-        return Ok(Vec::new());
-    }
-    let Some(row) = reader.query_one(&asked).await? else { return Ok(vec![false; conditions.len()]) };
-    (0..conditions.len()).map(|index| Ok(row.try_get_by_index::<i32>(index)? == 1)).collect()
-}
-
-/// The condition of a row: that its id is one of those that the indexes of keys find.
-fn of_condition(org: &OrgId, condition: &UserCondition) -> SimpleExpr {
-    let mut found = on_keys(condition, &Expr::col).into_iter().map(|condition| ids(org, condition));
-    let mut all = found.next().unwrap_or_default();
-    for others in found {
-        all.union(UnionType::Distinct, others);
-    }
-    Expr::col(user::Column::Id).in_subquery(all)
-}
-
-/// The condition of a row, in a form that no index of keys serves: so the rows come in the order of their ids.
-fn of_rows(condition: &UserCondition) -> SimpleExpr {
-    let key = |column| Expr::expr(Func::coalesce([Expr::col(column), Expr::value("")]));
-    let on_keys = on_keys(condition, &key).into_iter();
-    on_keys.reduce(Expr::or).unwrap_or_else(|| Expr::value(false))
-}
-
-/// The conditions on keys of which one holds. `key` is the form in which a key is compared.
-fn on_keys(condition: &UserCondition, key: &impl Fn(user::Column) -> Expr) -> Vec<SimpleExpr> {
-    use SearchedAttribute::{Email, FirstName, LastName, Login};
-    let key = |attribute: SearchedAttribute| key(column(attribute));
-    match condition {
-        UserCondition::AnyBegins(text) => {
-            [Login, Email, FirstName, LastName].map(|attribute| beginning(&key(attribute), text)).into()
-        }
-        UserCondition::Begins(attribute, text) => vec![beginning(&key(*attribute), text)],
-        UserCondition::Is(attribute, text) => vec![key(*attribute).eq(text.as_str())],
-    }
-}
-
-/// The ids of an org's users of whom `condition` on one key holds: a range of the key's index. Without this form the database might
-/// scan all users in the order of their ids.
-fn ids(org: &OrgId, condition: SimpleExpr) -> SelectStatement {
-    let mut ids = Query::select();
-    ids.column(user::Column::Id)
-        .from(user::Entity)
-        .and_where(user::Column::OrgId.eq(org.as_str()))
-        .and_where(condition);
-    ids
-}
-
-/// The condition that a key begins with the text.
-fn beginning(key: &Expr, text: &SearchText) -> SimpleExpr {
-    let begins = key.clone().gte(text.as_str());
-    match end_of(text.as_str()) {
-        Some(end) => begins.and(key.clone().lt(end)),
-        None => begins,
-    }
 }
 
 /// The first text, in byte order, after every text that begins with `prefix`.
@@ -275,16 +181,6 @@ pub(crate) fn end_of(prefix: &str) -> Option<String> {
         }
     }
     None
-}
-
-fn column(attribute: SearchedAttribute) -> user::Column {
-    match attribute {
-        SearchedAttribute::Login => user::Column::LoginKey,
-        SearchedAttribute::Email => user::Column::EmailKey,
-        SearchedAttribute::FirstName => user::Column::FirstNameKey,
-        SearchedAttribute::LastName => user::Column::LastNameKey,
-        SearchedAttribute::ExternalId => user::Column::ExternalIdKey,
-    }
 }
 
 /// A user's document. Nodes of the previous version can read it if they know the status.
@@ -396,6 +292,11 @@ pub(crate) fn keys_of_document(document: &str) -> Option<[Option<String>; 4]> {
     serde_json::from_str::<UserDocument>(document).ok().map(|mut document| keys_of(&document.profile()))
 }
 
+/// A time as the document has it, which is without parts of a millisecond.
+fn searched_us(time: Timestamp) -> i64 {
+    time.as_micros() - time.as_micros().rem_euclid(1_000)
+}
+
 fn user_row(user: &User) -> Result<user::ActiveModel, StoreError> {
     let [email_key, first_name_key, last_name_key, external_id_key] = keys_of(&user.profile);
     Ok(user::ActiveModel {
@@ -409,7 +310,21 @@ fn user_row(user: &User) -> Result<user::ActiveModel, StoreError> {
         first_name_key: Set(first_name_key),
         last_name_key: Set(last_name_key),
         external_id_key: Set(external_id_key),
+        status: Set(Some(user.status.as_str().to_owned())),
+        created_us: Set(Some(searched_us(user.created))),
+        activated_us: Set(user.activated.map(searched_us)),
+        status_changed_us: Set(user.status_changed.map(searched_us)),
+        last_updated_us: Set(Some(searched_us(user.last_updated))),
+        keyed_version: Set(user.version),
     })
+}
+
+/// What a row is searched by, of a stored document: its keys, and status and times. `None` when it cannot be read.
+pub(crate) fn searched_of_document(document: &str) -> Option<([Option<String>; 4], String, [Option<i64>; 4])> {
+    let mut document = serde_json::from_str::<UserDocument>(document).ok()?;
+    let (status, created, last_updated) = (document.status, document.created, document.last_updated);
+    let times = [Some(created), document.activated, document.status_changed, Some(last_updated)];
+    Some((keys_of(&document.profile()), status.as_str().to_owned(), times.map(|time| time.map(searched_us))))
 }
 
 pub(crate) fn user_of(row: user::Model) -> Result<User, StoreError> {

@@ -12,7 +12,7 @@ use tenterhook_contract::{
     id::{OrgId, UserId},
     profile::ProfileSchema,
 };
-use tenterhook_model::{Password, Profile, USER_OF_THE_TOKEN, User, UserQuery, UserStatus, UserTransition};
+use tenterhook_model::{Password, Profile, USER_OF_THE_TOKEN, User, UserPage, UserQuery, UserStatus, UserTransition};
 use tenterhook_platform::{
     Platform,
     events::user_target,
@@ -136,7 +136,7 @@ pub async fn list(
     platform: &Platform,
     administrator: &Administrator,
     query: &UserQuery,
-) -> Result<Vec<User>, ManagementError> {
+) -> Result<UserPage, ManagementError> {
     Ok(platform.store().list_users(&administrator.token.org_id, query).await?)
 }
 

@@ -1,15 +1,20 @@
 //! Search parameters of lists of groups: `q`, `filter` and `search`.
 
 use tenterhook_contract::Timestamp;
-use tenterhook_model::{GroupCondition, GroupKind, GroupTime, TextMatch, TimeMatch};
+use tenterhook_model::{
+    Comparison, GroupCondition, GroupKind, GroupTime, SearchOperator, SearchProblem, Term, TextMatch, TimeMatch,
+    read_search,
+};
 
-use super::{given, query::FilterProblem, user_search::quoted};
+use super::{
+    given,
+    query::FilterProblem,
+    user_search::{DATE, DATES},
+};
 use crate::error::ApiError;
 
-/// Conditions of one `filter` or `search`.
-const CONDITIONS_MAX: usize = 20;
-/// Parentheses inside each other.
-const DEPTH_MAX: usize = 5;
+/// The attributes by which groups are searched.
+const POSSIBLE: &str = "`id`, `type`, `profile.name`, `created`, `lastUpdated` or `lastMembershipUpdated`";
 
 /// The condition that every parameter of a query holds.
 pub(super) fn condition(raw: Option<&str>) -> Result<Option<GroupCondition>, ApiError> {
@@ -19,124 +24,44 @@ pub(super) fn condition(raw: Option<&str>) -> Result<Option<GroupCondition>, Api
     }
     for name in ["filter", "search"] {
         if let Some(text) = given(raw, name) {
-            all.push(read(&text).ok_or(ApiError::Filter(FilterProblem::Groups(name)))?);
+            let refused = |problem| ApiError::Filter(FilterProblem::Search(name, problem));
+            all.push(read_search(&text, of).map_err(refused)?);
         }
     }
     Ok((!all.is_empty()).then_some(GroupCondition::All(all)))
 }
 
-/// Conditions joined by `and` and `or`, of which `and` binds more tightly; `None` when there is anything else.
-fn read(text: &str) -> Option<GroupCondition> {
-    let mut reader = Reader { rest: text, conditions: 0 };
-    let condition = reader.any(0)?;
-    reader.rest.trim().is_empty().then_some(condition)
-}
-
-struct Reader<'a> {
-    rest: &'a str,
-    conditions: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn any(&mut self, depth: usize) -> Option<GroupCondition> {
-        let mut any = vec![self.all(depth)?];
-        while self.takes_word("or") {
-            any.push(self.all(depth)?);
-        }
-        one_or(any, GroupCondition::Any)
-    }
-
-    fn all(&mut self, depth: usize) -> Option<GroupCondition> {
-        let mut all = vec![self.one(depth)?];
-        while self.takes_word("and") {
-            all.push(self.one(depth)?);
-        }
-        one_or(all, GroupCondition::All)
-    }
-
-    fn one(&mut self, depth: usize) -> Option<GroupCondition> {
-        self.rest = self.rest.trim_start();
-        if let Some(inner) = self.rest.strip_prefix('(') {
-            if depth == DEPTH_MAX {
-                return None;
-            }
-            self.rest = inner;
-            let condition = self.any(depth + 1)?;
-            self.rest = self.rest.trim_start().strip_prefix(')')?;
-            return Some(condition);
-        }
-        self.conditions += 1;
-        if self.conditions > CONDITIONS_MAX {
-            return None;
-        }
-        let (attribute, operator) = (self.word()?, self.word()?.to_ascii_lowercase());
-        let (value, after) = quoted(self.rest.trim_start())?;
-        self.rest = after;
-        of(attribute, &operator, value)
-    }
-
-    /// The next word, up to a space.
-    fn word(&mut self) -> Option<&'a str> {
-        let (word, after) = self.rest.trim_start().split_once(' ')?;
-        self.rest = after;
-        Some(word)
-    }
-
-    /// Whether the next word is this one, which is then behind.
-    fn takes_word(&mut self, wanted: &str) -> bool {
-        let rest = self.rest.trim_start();
-        let (Some(word), Some(after)) = (rest.get(..wanted.len()), rest.get(wanted.len()..)) else { return false };
-        let ends = after.starts_with([' ', '(']);
-        if word.eq_ignore_ascii_case(wanted) && ends {
-            self.rest = after;
-            return true;
-        }
-        false
-    }
-}
-
-fn one_or(
-    mut conditions: Vec<GroupCondition>,
-    join: impl Fn(Vec<GroupCondition>) -> GroupCondition,
-) -> Option<GroupCondition> {
-    if conditions.len() == 1 { conditions.pop() } else { Some(join(conditions)) }
-}
-
-/// The condition of an attribute.
-fn of(attribute: &str, operator: &str, value: String) -> Option<GroupCondition> {
-    match (attribute, operator) {
-        ("id", "eq") => Some(GroupCondition::Id(value)),
-        ("type", "eq") => match value.as_str() {
-            "OKTA_GROUP" => Some(GroupCondition::Kind(GroupKind::Own)),
-            "BUILT_IN" => Some(GroupCondition::Kind(GroupKind::BuiltIn)),
-            "APP_GROUP" => Some(GroupCondition::OtherKind),
-            _ => None,
+/// The condition of a term.
+fn of(term: Term<'_>) -> Result<GroupCondition, SearchProblem> {
+    use SearchOperator::{Contains, Equals, StartsWith};
+    let operator = term.comparison.as_str();
+    let not_possible = |attribute, possible| SearchProblem::NotPossible { attribute, operator, possible };
+    match (term.attribute, term.comparison.clone()) {
+        ("id", Comparison::With(Equals, value)) => Ok(GroupCondition::Id(value)),
+        ("id", _) => Err(not_possible("id", "`eq`")),
+        ("type", Comparison::With(Equals, value)) => match value.as_str() {
+            "OKTA_GROUP" => Ok(GroupCondition::Kind(GroupKind::Own)),
+            "BUILT_IN" => Ok(GroupCondition::Kind(GroupKind::BuiltIn)),
+            "APP_GROUP" => Ok(GroupCondition::OtherKind),
+            _ => Err(SearchProblem::Value { attribute: "type", wanted: "`OKTA_GROUP`, `BUILT_IN` or `APP_GROUP`" }),
         },
-        ("profile.name", operator) => {
-            let how = match operator {
-                "eq" => TextMatch::Is,
-                "sw" => TextMatch::Begins,
-                "co" => TextMatch::Contains,
-                _ => return None,
+        ("type", _) => Err(not_possible("type", "`eq`")),
+        ("profile.name", Comparison::With(Equals, value)) => Ok(GroupCondition::Name(TextMatch::Is, value)),
+        ("profile.name", Comparison::With(StartsWith, value)) => Ok(GroupCondition::Name(TextMatch::Begins, value)),
+        ("profile.name", Comparison::With(Contains, value)) => Ok(GroupCondition::Name(TextMatch::Contains, value)),
+        ("profile.name", _) => Err(not_possible("profile.name", "`eq`, `sw` or `co`")),
+        (name, comparison) => {
+            let (time, attribute) = match name {
+                "created" => (GroupTime::Created, "created"),
+                "lastUpdated" => (GroupTime::LastUpdated, "lastUpdated"),
+                "lastMembershipUpdated" => (GroupTime::MembersChanged, "lastMembershipUpdated"),
+                _ => return Err(SearchProblem::attribute(&term, POSSIBLE)),
             };
-            Some(GroupCondition::Name(how, value))
-        }
-        (time, operator) => {
-            let time = match time {
-                "created" => GroupTime::Created,
-                "lastUpdated" => GroupTime::LastUpdated,
-                "lastMembershipUpdated" => GroupTime::MembersChanged,
-                _ => return None,
-            };
-            let how = match operator {
-                "eq" => TimeMatch::Is,
-                "gt" => TimeMatch::After,
-                "ge" => TimeMatch::From,
-                "lt" => TimeMatch::Before,
-                "le" => TimeMatch::Until,
-                _ => return None,
-            };
-            Some(GroupCondition::Time(time, how, value.parse::<Timestamp>().ok()?))
+            let Comparison::With(operator, value) = comparison else { return Err(not_possible(attribute, DATES)) };
+            let how = TimeMatch::of(operator).ok_or_else(|| not_possible(attribute, DATES))?;
+            let moment = value.parse::<Timestamp>();
+            let moment = moment.map_err(|_| SearchProblem::Value { attribute, wanted: DATE })?;
+            Ok(GroupCondition::Time(time, how, moment))
         }
     }
 }
@@ -186,11 +111,7 @@ mod tests {
             ("(profile.name eq \"a\"", None),
             ("", None),
         ] {
-            assert_eq!(read(filter), wanted, "{filter}");
+            assert_eq!(read_search(filter, of).ok(), wanted, "{filter}");
         }
-        let many = |count: usize| vec!["id eq \"a\""; count].join(" or ");
-        assert!(read(&many(CONDITIONS_MAX)).is_some() && read(&many(CONDITIONS_MAX + 1)).is_none());
-        let deep = |depth: usize| format!("{}id eq \"a\"{}", "(".repeat(depth), ")".repeat(depth));
-        assert!(read(&deep(DEPTH_MAX)).is_some() && read(&deep(DEPTH_MAX + 1)).is_none());
     }
 }

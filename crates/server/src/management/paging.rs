@@ -185,9 +185,15 @@ pub(super) fn read_page_of<I: FromStr>(
 
 /// Answers with at most `limit` of the items, and with a link to the next page where there are more.
 pub(super) fn page<T: Listed, B>(call: &Call<B>, mut items: Vec<T>, limit: usize) -> List<T> {
-    let (url, has_more) = (ListUrl::of(call), items.len() > limit);
+    let has_more = items.len() > limit;
     items.truncate(limit);
-    let last = items.last().filter(|_| has_more);
-    let next = last.map(|last| url.with(&[("after", last.id().to_owned())]));
+    let next = items.last().filter(|_| has_more).map(|last| last.id().to_owned());
+    page_until(call, items, next)
+}
+
+/// Answers with these items, and with a link to the page after `next` where there is one.
+pub(super) fn page_until<T, B>(call: &Call<B>, items: Vec<T>, next: Option<String>) -> List<T> {
+    let url = ListUrl::of(call);
+    let next = next.map(|next| url.with(&[("after", next)]));
     url.list(items, next)
 }

@@ -1,7 +1,7 @@
 //! What can be wrong with the query of a request of the management API.
 
 use tenterhook_contract::TimestampError;
-use tenterhook_model::USER_KEY_CHARACTERS_MAX;
+use tenterhook_model::{SearchProblem, USER_KEY_CHARACTERS_MAX};
 
 use crate::error::ApiError;
 
@@ -32,32 +32,14 @@ pub(crate) enum QueryProblem {
 }
 
 /// Why a list is not searched as the query wants it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FilterProblem {
     /// The list does not evaluate the parameter.
     #[error("`{0}` is not evaluated here")]
     NotEvaluated(&'static str),
-    /// Of groups, by the name of the parameter.
-    #[error(
-        "`{0}` takes conditions such as `profile.name sw \"Eng\"`, joined by `and` and `or`, on id, type, profile.name, created, \
-         lastUpdated and lastMembershipUpdated"
-    )]
-    Groups(&'static str),
-    #[error(
-        "`filter` takes conditions such as `profile.login eq \"ada@example.com\"`, joined by `and`, on login, email, \
-         firstName, lastName and externalId"
-    )]
-    Filter,
-    #[error(
-        "`search` takes conditions such as `profile.login sw \"ada\"`, with `eq` or `sw`, joined by `and`, on login, email, \
-         firstName, lastName and externalId"
-    )]
-    Search,
-    #[error(
-        "`filter` takes conditions such as `status eq \"ACTIVE\"`, joined by `and`, on status, name, user.id, group.id and \
-         credentials.signing.kid"
-    )]
-    Apps,
+    /// The parameter of this name cannot be evaluated.
+    #[error("`{0}` is refused: {1}")]
+    Search(&'static str, SearchProblem),
 }
 
 /// Refuses a query with these problems, if there are any. `subject` is what the summary of the error names.

@@ -8,17 +8,17 @@ use tenterhook_management::{
     request::Given,
     users::{self, HashRequest, PROVIDER, PasswordRequest, ProfileChange, UserRequest, user_type_of},
 };
-use tenterhook_model::{Password, User, UserQuery, UserStatus, UserTransition};
+use tenterhook_model::{Password, User, UserPage, UserQuery, UserStatus, UserTransition};
 
 use super::{
     answer::{Date, Id, List, NoContent, Parameter, SelfLink},
     call::{Body, Call, OptionalJsonBody, ResourceBody, below},
     given,
     members::Members,
-    paging::{Listed, only, page, read_page},
+    paging::{Listed, only, page_until, read_page},
     query::{self, QueryProblem},
     route::Routes,
-    user_search::conditions,
+    user_search::condition,
 };
 use crate::error::ApiError;
 
@@ -32,21 +32,20 @@ const Q: Parameter = Parameter {
     name: "q",
     description: "Only users whose login, email, first name or last name begins with this text, in any case",
 };
-const FILTER: Parameter = Parameter {
-    name: "filter",
-    description: "Only users for whom every condition holds: `profile.ATTRIBUTE eq \"TEXT\"`, joined by `and`, on `login`, \
-                  `email`, `firstName`, `lastName` and `externalId`",
-};
 const SEARCH: Parameter = Parameter {
     name: "search",
-    description: "The same conditions as in `filter`; `sw` finds texts that begin with `TEXT`",
+    description: "Only users for whom this holds: conditions such as `status eq \"ACTIVE\"`, joined by `and`, `or` and parentheses, \
+                  on `id` and `status` with `eq`, `created`, `activated`, `statusChanged` and `lastUpdated` with `eq`, `gt`, `ge`, \
+                  `lt` or `le`, and `profile.login`, `profile.email`, `profile.firstName`, `profile.lastName` and \
+                  `profile.externalId` with `eq`, `sw` or `pr`",
 };
+const FILTER: Parameter = Parameter { name: "filter", description: "The same conditions as in `search`" };
 
 pub(super) fn routes() -> Routes {
     const USER: &str = "/api/v1/users/{userId}";
     Routes::of("Users", "okta.users")
         .get("/api/v1/users", "listUsers", list)
-        .with(&[Q, FILTER, SEARCH])
+        .with(&[Q, SEARCH, FILTER])
         .post("/api/v1/users", "createUser", create)
         .with(&[ACTIVATE])
         .get(USER, "getUser", retrieve)
@@ -479,10 +478,10 @@ impl Listed for UserAnswer {
 
 async fn list(call: Call) -> Result<List<UserAnswer>, ApiError> {
     let (after, limit) = read_page::<UserId>(call.query(), "users", &["q", "filter", "search"])?;
-    // One more than the page has tells whether there is another.
-    let query = UserQuery { conditions: conditions(call.query())?, after, limit: limit + 1 };
-    let users = users::list(call.platform(), call.administrator(), &query).await?;
-    Ok(page(&call, users.iter().map(|user| UserAnswer::of(call.base_url(), user)).collect(), limit))
+    let query = UserQuery { condition: condition(call.query())?, after, limit };
+    let UserPage { users, next } = users::list(call.platform(), call.administrator(), &query).await?;
+    let users = users.iter().map(|user| UserAnswer::of(call.base_url(), user)).collect();
+    Ok(page_until(&call, users, next.map(|next| next.to_string())))
 }
 
 async fn create(call: Call<Body<UserBody>>) -> Result<Json<UserAnswer>, ApiError> {

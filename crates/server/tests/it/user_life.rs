@@ -255,6 +255,18 @@ async fn users_are_searched_by_what_has_an_index() {
         ("search=profile.login+eq+%22QC%40x.example%22", vec!["qc@x.example"]),
         ("search=profile.lastName+sw+%22zim%22+and+profile.firstName+eq+%22Qi%22", vec!["qc@x.example"]),
         ("q=zim&search=profile.firstName+sw+%22qu%22", vec!["qa@x.example"]),
+        ("filter=profile.firstName+sw+%22q%22+and+status+eq+%22ACTIVE%22", vec!["qa@x.example", "qc@x.example"]),
+        (
+            "search=profile.lastName+eq+%22Quist%22+or+(profile.lastName+sw+%22Z%22+and+profile.firstName+eq+%22Qi%22)",
+            vec!["qb@x.example", "qc@x.example"],
+        ),
+        (
+            "search=profile.lastName+eq+%22Quist%22+and+created+gt+%222020-01-01T00:00:00.000Z%22+and+activated+pr",
+            vec!["qb@x.example"],
+        ),
+        ("search=profile.lastName+eq+%22Quist%22+and+lastUpdated+lt+%222020-01-01T00:00:00.000Z%22", vec![]),
+        ("search=status+eq+%22DEPROVISIONED%22", vec![]),
+        ("search=id+eq+%22nobody%22", vec![]),
     ] {
         assert_eq!(found(query).await, logins, "{query}");
     }

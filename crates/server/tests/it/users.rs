@@ -54,8 +54,15 @@ async fn what_a_list_of_users_does_not_take_is_refused() {
         ("limit=many", "E0000001", "limit: "),
         ("after=ada", "E0000001", "after: "),
         (&format!("q={}", "x".repeat(200)), "E0000001", "q: "),
-        ("search=status+eq+%22ACTIVE%22", "E0000053", "`search`"),
-        ("filter=status+eq+%22ACTIVE%22", "E0000053", "`filter`"),
+        ("search=status+eq+%22active%22", "E0000053", "`search` is refused: `status` is compared with `STAGED`"),
+        ("filter=profile.city+eq+%22Lagos%22", "E0000053", "`filter` is refused: `profile.city` is not searched"),
+        (
+            "search=profile.email+co+%22x%22",
+            "E0000053",
+            "`co` is not possible on `profile.email`: use `eq`, `sw` or `pr`",
+        ),
+        ("search=status+eq+%22ACTIVE%22&sortBy=created", "E0000001", "sortBy: The parameter is not supported here"),
+        ("search=status+eq+%22ACTIVE%22&sortOrder=desc", "E0000001", "sortOrder: The parameter is not supported here"),
     ] {
         let answer = world.api("GET", &format!("/api/v1/users?{query}"), None).await;
         assert_eq!(answer.status, 400, "{query}: {}", answer.text());

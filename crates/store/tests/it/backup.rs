@@ -12,7 +12,7 @@ use crate::{
 /// How many users the database at `path` has.
 async fn users(path: &Path) -> usize {
     let store = Store::open(&at(path), keyring()).await.unwrap();
-    store.list_users(&org(), &first_users(100)).await.unwrap().len()
+    store.list_users(&org(), &first_users(100)).await.unwrap().users.len()
 }
 
 #[tokio::test]
@@ -28,7 +28,7 @@ async fn a_copy_is_whole_while_the_server_goes_on_changing_the_database() {
     let bytes = back_up_embedded(&path, &copy).await.unwrap();
     add(&store).await.unwrap();
     assert_eq!(bytes, fs::metadata(&copy).unwrap().len());
-    assert_eq!((users(&copy).await, store.list_users(&org(), &first_users(100)).await.unwrap().len()), (1, 2));
+    assert_eq!((users(&copy).await, store.list_users(&org(), &first_users(100)).await.unwrap().users.len()), (1, 2));
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;

@@ -86,15 +86,15 @@ async fn a_page_of_users_has_all_but_the_damaged_ones() {
     let errors = Errors::default();
     {
         let _counting = tracing::subscriber::set_default(errors.clone());
-        assert_eq!(damaged.store.list_users(&org(), &first_users(10)).await.unwrap(), readable);
+        assert_eq!(damaged.store.list_users(&org(), &first_users(10)).await.unwrap().users, readable);
     }
     assert_eq!(errors.count(), 1, "one line for a page");
     // A page is full while there are users: callers take a short one for the last one.
-    let page = damaged.store.list_users(&org(), &first_users(2)).await.unwrap();
+    let page = damaged.store.list_users(&org(), &first_users(2)).await.unwrap().users;
     assert_eq!(page, readable[..2]);
     let mut rest = first_users(2);
     rest.after = Some(page[1].id.clone());
-    assert_eq!(damaged.store.list_users(&org(), &rest).await.unwrap(), readable[2..]);
+    assert_eq!(damaged.store.list_users(&org(), &rest).await.unwrap().users, readable[2..]);
     let one = damaged.store.find_user(&org(), &users[2].id).await;
     assert!(matches!(one, Err(StoreError::Unreadable { .. })), "{one:?}");
 }

@@ -47,7 +47,7 @@ async fn a_second_server_on_the_same_file_is_refused_and_tools_are_not() {
     }
     let tool = Store::open_beside_servers(&at(&path), keyring()).await.unwrap();
     add(&tool).await.unwrap();
-    assert_eq!(first.list_users(&org(), &first_users(10)).await.unwrap().len(), 1);
+    assert_eq!(first.list_users(&org(), &first_users(10)).await.unwrap().users.len(), 1);
     drop(first);
     Store::open(&at(&path), keyring()).await.unwrap();
 }
@@ -96,7 +96,7 @@ async fn a_database_file_that_is_deleted_or_replaced_takes_no_changes_until_it_i
         add(&store).await.unwrap();
         becomes(&store, Ok(())).await;
     }
-    assert_eq!(store.list_users(&org(), &first_users(10)).await.unwrap().len(), 3);
+    assert_eq!(store.list_users(&org(), &first_users(10)).await.unwrap().users.len(), 3);
 }
 
 /// The write-ahead log holds changes that are not in the file yet; without the lock file another server could start.

@@ -26,12 +26,12 @@ async fn a_login_is_unique_and_found_in_any_case(store: Store) {
     let grace = user("grace@example.com");
     store.insert_user(&grace).await.unwrap();
     let after = |user: &User| UserQuery { after: Some(user.id.clone()), ..first_users(10) };
-    let listed = store.list_users(&org(), &first_users(10)).await.unwrap();
+    let listed = store.list_users(&org(), &first_users(10)).await.unwrap().users;
     assert_eq!(listed.len(), 2);
     assert!(listed.contains(&ada) && listed.contains(&grace));
-    assert_eq!(store.list_users(&org(), &first_users(1)).await.unwrap(), listed[..1]);
-    assert_eq!(store.list_users(&org(), &after(&listed[0])).await.unwrap(), listed[1..]);
-    assert_eq!(store.list_users(&org(), &after(&listed[1])).await.unwrap(), []);
+    assert_eq!(store.list_users(&org(), &first_users(1)).await.unwrap().users, listed[..1]);
+    assert_eq!(store.list_users(&org(), &after(&listed[0])).await.unwrap().users, listed[1..]);
+    assert_eq!(store.list_users(&org(), &after(&listed[1])).await.unwrap().users, []);
 }
 
 async fn a_session_is_found_until_it_ends(store: Store) {

@@ -55,8 +55,8 @@ async fn users_are_found_by_the_beginnings_of_their_keys(store: Store) {
     let foreign = User { org_id: other_org(), ..user("ada@elsewhere.example") };
     store.insert_user(&foreign).await.unwrap();
     let found = async |conditions: &[UserCondition], after: Option<UserId>, limit| {
-        let query = UserQuery { conditions: conditions.to_vec(), after, limit };
-        let users = store.list_users(&org(), &query).await.unwrap();
+        let query = UserQuery { condition: Some(UserCondition::All(conditions.to_vec())), after, limit };
+        let users = store.list_users(&org(), &query).await.unwrap().users;
         users.into_iter().map(|user| (user.profile.login.clone(), user.id)).collect::<Vec<_>>()
     };
     let any = |value| UserCondition::AnyBegins(text(value));
@@ -107,22 +107,22 @@ async fn what_many_users_have_in_common_is_found_page_by_page(store: Store) {
     let any = |value| UserCondition::AnyBegins(text(value));
     let of_all = UserCondition::Is(SearchedAttribute::FirstName, text("ada"));
     for conditions in [vec![any("com")], vec![any("com"), of_all]] {
-        let mut query = UserQuery { conditions, after: None, limit: 500 };
+        let mut query = UserQuery { condition: Some(UserCondition::All(conditions)), after: None, limit: 500 };
         let mut found = Vec::new();
         loop {
             let page = store.list_users(&org(), &query).await.unwrap();
-            query.after = page.last().map(|user| user.id.clone());
-            let is_last = page.len() < query.limit;
-            found.extend(page);
-            if is_last {
+            found.extend(page.users);
+            query.after = page.next;
+            if query.after.is_none() {
                 break;
             }
         }
         assert_eq!(found, users);
     }
     let one = vec![any("com"), UserCondition::Begins(SearchedAttribute::Login, text("u777"))];
-    let one = store.list_users(&org(), &UserQuery { conditions: one, after: None, limit: 500 }).await.unwrap();
-    assert_eq!(one, users[777..=777]);
+    let one = UserQuery { condition: Some(UserCondition::All(one)), after: None, limit: 500 };
+    let one = store.list_users(&org(), &one).await.unwrap();
+    assert_eq!((one.users, one.next), (users[777..=777].to_vec(), None));
 }
 
 async fn changes_of_a_user_do_not_lose_each_other(store: Store) {

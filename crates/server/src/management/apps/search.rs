@@ -1,13 +1,10 @@
 //! The conditions of a list of apps.
 
 use tenterhook_management::apps::AppCondition;
-use tenterhook_model::Status;
+use tenterhook_model::{Comparison, SearchCondition, SearchOperator, SearchProblem, Status, Term, read_search};
 
-use super::super::{answer::Parameter, given, query::FilterProblem, user_search::joined};
+use super::super::{answer::Parameter, given, query::FilterProblem};
 use crate::error::ApiError;
-
-/// Conditions of one `filter`.
-const CONDITIONS_MAX: usize = 5;
 
 pub(super) const FILTER: Parameter = Parameter {
     name: "filter",
@@ -15,29 +12,52 @@ pub(super) const FILTER: Parameter = Parameter {
                   `user.id eq \"ID\"`, `group.id eq \"ID\"`, `credentials.signing.kid eq \"ID\"`",
 };
 
+/// What has no index is looked at in memory, where all apps of an org are.
+const POSSIBLE: &str = "`status`, `name`, `user.id`, `group.id` or `credentials.signing.kid`";
+
+/// Conditions that hold together.
+#[derive(Debug, PartialEq)]
+struct Together(Vec<AppCondition>);
+
+impl SearchCondition for Together {
+    fn all(conditions: Vec<Self>) -> Self {
+        Self(conditions.into_iter().flat_map(|Self(conditions)| conditions).collect())
+    }
+
+    fn any(_: Vec<Self>) -> Option<Self> {
+        None
+    }
+}
+
 /// The conditions of a query.
 pub(super) fn conditions(raw: Option<&str>) -> Result<Vec<AppCondition>, ApiError> {
     let Some(text) = given(raw, "filter") else { return Ok(Vec::new()) };
-    let read = read(&text).filter(|read| read.len() <= CONDITIONS_MAX);
-    read.ok_or(ApiError::Filter(FilterProblem::Apps))
+    read(&text).map_err(|problem| ApiError::Filter(FilterProblem::Search("filter", problem)))
 }
 
-/// Conditions joined by `and`; `None` when there is anything else.
-fn read(text: &str) -> Option<Vec<AppCondition>> {
-    joined(text, |attribute, operator, value| {
-        if !operator.eq_ignore_ascii_case("eq") {
-            return None;
-        }
-        match attribute {
-            "status" if value == "ACTIVE" => Some(AppCondition::Status(Status::Active)),
-            "status" if value == "INACTIVE" => Some(AppCondition::Status(Status::Inactive)),
-            "name" => Some(AppCondition::Name(value)),
-            "credentials.signing.kid" => Some(AppCondition::Key(value)),
-            "user.id" => value.parse().ok().map(AppCondition::User),
-            "group.id" => value.parse().ok().map(AppCondition::Group),
-            _ => None,
-        }
-    })
+/// Conditions joined by `and`.
+fn read(text: &str) -> Result<Vec<AppCondition>, SearchProblem> {
+    read_search(text, |term| of(term).map(|condition| Together(vec![condition]))).map(|Together(conditions)| conditions)
+}
+
+fn of(term: Term<'_>) -> Result<AppCondition, SearchProblem> {
+    let attribute = ["status", "name", "user.id", "group.id", "credentials.signing.kid"];
+    let attribute = attribute.into_iter().find(|attribute| *attribute == term.attribute);
+    let attribute = attribute.ok_or_else(|| SearchProblem::attribute(&term, POSSIBLE))?;
+    let Comparison::With(SearchOperator::Equals, value) = term.comparison else {
+        let operator = term.comparison.as_str();
+        return Err(SearchProblem::NotPossible { attribute, operator, possible: "`eq`" });
+    };
+    let (condition, wanted) = match (attribute, value.as_str()) {
+        ("status", "ACTIVE") => (Some(AppCondition::Status(Status::Active)), ""),
+        ("status", "INACTIVE") => (Some(AppCondition::Status(Status::Inactive)), ""),
+        ("status", _) => (None, "`ACTIVE` or `INACTIVE`"),
+        ("user.id", _) => (value.parse().ok().map(AppCondition::User), "the id of a user"),
+        ("group.id", _) => (value.parse().ok().map(AppCondition::Group), "the id of a group"),
+        ("name", _) => (Some(AppCondition::Name(value)), ""),
+        _ => (Some(AppCondition::Key(value)), ""),
+    };
+    condition.ok_or(SearchProblem::Value { attribute, wanted })
 }
 
 #[cfg(test)]
@@ -64,10 +84,10 @@ mod tests {
             ("name eq \"a\" and", None),
             ("", None),
         ] {
-            assert_eq!(read(filter), wanted, "{filter}");
+            assert_eq!(read(filter).ok(), wanted, "{filter}");
         }
         let user = "00u4k9wq7XbTz2RmN1d7";
         let wanted = user.parse().ok().map(|user| vec![AppCondition::User(user)]);
-        assert_eq!(read(&format!("user.id eq \"{user}\"")), wanted);
+        assert_eq!(read(&format!("user.id eq \"{user}\"")).ok(), wanted);
     }
 }
