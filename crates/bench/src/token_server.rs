@@ -133,6 +133,7 @@ impl World {
                 follow: tenterhook_platform::FollowSettings::default(),
             },
             hook_types: HookTypes::built_in().clone(),
+            mail: None,
             witness: None,
         })
         .await?;

@@ -13,7 +13,7 @@ use crate::{
 /// What was found out about one thing: a sentence, in both cases.
 type Found = Result<String, String>;
 
-/// Tries the database, the master keys and the proxy, and shows a line for each. Returns whether all are as `serve` needs them.
+/// Tries the database, the master keys, the proxy and the mail server, and shows a line for each. Returns whether all are as `serve` needs them.
 ///
 /// # Errors
 /// When a setting is not usable.
@@ -23,7 +23,12 @@ pub(crate) async fn run(config: &Config) -> Result<bool, Error> {
         Ok(_) => master_keys(config).await?,
         Err(_) => Err(format!("{}: not tried, because the database cannot be used", config.keys.place())),
     };
-    let found = [("database", database), ("master key", keys), ("egress proxy", proxy(config).await?)];
+    let found = [
+        ("database", database),
+        ("master key", keys),
+        ("egress proxy", proxy(config).await?),
+        ("mail server", mail(config).await?),
+    ];
     for (name, found) in &found {
         match found {
             Ok(text) => anstream::println!("{}✓{} {name}: {text}", GOOD.render(), GOOD.render_reset()),
@@ -75,5 +80,15 @@ async fn proxy(config: &Config) -> Result<Found, Error> {
     Ok(match proxy.probe().await {
         Ok(status) => Ok(format!("{proxy}: {status}")),
         Err(why) => Err(format!("{proxy}: {why}")),
+    })
+}
+
+/// Connects and signs in as for a mail; sends none.
+async fn mail(config: &Config) -> Result<Found, Error> {
+    let Some(smtp) = config.smtp()? else { return Ok(Ok("none is configured".to_owned())) };
+    let place = config.mail_place();
+    Ok(match smtp.probe().await {
+        Ok(text) => Ok(format!("{place}: {text}")),
+        Err(why) => Err(format!("{place}: {why}")),
     })
 }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tenterhook_contract::HookTypes;
 use tenterhook_engine::{Limits, SystemClock, Witness};
 use tenterhook_management::signing_keys::{self, DueKeys};
-use tenterhook_platform::{FollowSettings, Parts, Platform, Settings, entropy::SystemEntropy};
+use tenterhook_platform::{FollowSettings, Parts, Platform, Settings, entropy::SystemEntropy, mail::MailCarrier};
 use tenterhook_server::{Hosted, ServerLimits, TrustedProxies};
 use tenterhook_store::{Keyring, Store, StoreConfig};
 use tenterhook_transport::HttpTransport;
@@ -13,6 +13,7 @@ use tokio::{
     net::{TcpListener, TcpSocket},
     sync::watch,
     task::JoinHandle,
+    time::Instant,
 };
 
 use crate::{
@@ -52,6 +53,8 @@ pub(crate) struct Plan {
     pub(crate) limits: Limits,
     pub(crate) server: ServerLimits,
     pub(crate) proxies: TrustedProxies,
+    /// Takes mails, where there is a mail server.
+    pub(crate) mail: Option<Arc<dyn MailCarrier>>,
     pub(crate) witness: Option<Arc<dyn Witness>>,
     /// Pages of the program in addition to the server's own, and how these look.
     pub(crate) hosted: Hosted,
@@ -63,6 +66,8 @@ pub(crate) struct RunningServer {
     pub(crate) address: SocketAddr,
     pub(crate) metrics_address: Option<SocketAddr>,
     stop: watch::Sender<bool>,
+    /// How long requests in flight and pending mails may take together once it is stopping.
+    drain: Duration,
     server: JoinHandle<()>,
     chores: Vec<JoinHandle<()>>,
 }
@@ -101,6 +106,7 @@ impl RunningServer {
                 follow: plan.follow,
             },
             hook_types: HookTypes::built_in().clone(),
+            mail: plan.mail,
             witness: plan.witness,
         })
         .await?;
@@ -120,6 +126,7 @@ impl RunningServer {
                 stopped.clone(),
             ));
         }
+        let drain = server.drain;
         let server = tokio::spawn(tenterhook_server::serve(listener, router, server, plan.proxies, stopped));
         let mut chores = vec![
             tokio::spawn(follow(Arc::clone(&platform))),
@@ -129,14 +136,16 @@ impl RunningServer {
             tokio::spawn(rotate_signing_keys(Arc::clone(&platform))),
         ];
         chores.extend(plan.master_key_file.map(|path| tokio::spawn(keys::follow(path, Arc::clone(&platform)))));
-        Ok(Self { platform, address, metrics_address, stop, server, chores })
+        Ok(Self { platform, address, metrics_address, stop, drain, server, chores })
     }
 
-    /// Stops accepting, lets requests in flight end, and writes pending log events.
+    /// Stops accepting, lets requests in flight end, sends pending mails, and writes pending log events.
     pub(crate) async fn stop(self) {
+        let until = Instant::now() + self.drain;
         // The server may have ended by itself; then the channel is closed.
         let _ = self.stop.send(true);
         let _ = self.server.await;
+        self.platform.mailer().drain(until).await;
         for chore in self.chores {
             chore.abort();
         }

@@ -4,11 +4,12 @@ use std::{
     fs,
     io::{self, ErrorKind},
     path::PathBuf,
+    sync::Arc,
 };
 
 use tenterhook_engine::Limits;
 use tenterhook_management::provision::{self, ProvisionError};
-use tenterhook_platform::{FollowSettings, Platform, StoreError};
+use tenterhook_platform::{FollowSettings, Platform, StoreError, mail::MailCarrier};
 use tenterhook_server::{Hosted, ServerLimits, TrustedProxies};
 use tenterhook_transport::{EgressPolicy, EgressRule, HttpTransport, TransportConfig, TransportError};
 
@@ -157,6 +158,7 @@ pub(crate) fn plan(config: &Config) -> Result<Plan, Error> {
             ..ServerLimits::default()
         },
         proxies: proxies(config)?,
+        mail: config.smtp()?.map(|smtp| Arc::new(smtp) as Arc<dyn MailCarrier>),
         witness: None,
         hosted: Hosted { brand: config.brand()?, ..Hosted::default() },
     })

@@ -104,6 +104,7 @@ async fn start(config: &Config, store: Store) -> Result<Arc<Platform>, Error> {
             follow: plan.follow,
         },
         hook_types: tenterhook_contract::HookTypes::built_in().clone(),
+        mail: None,
         witness: None,
     };
     Ok(Platform::start(parts).await?)

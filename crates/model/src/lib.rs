@@ -28,6 +28,7 @@ mod profile;
 mod saml_app;
 mod saml_session;
 mod search;
+mod single_use_link;
 mod stored_hook;
 mod stored_hook_key;
 mod user;

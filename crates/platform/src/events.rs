@@ -173,9 +173,13 @@ pub fn system_event(
     org: &OrgId,
     (event_type, message, target): (&'static str, &'static str, Target),
 ) -> LogEvent<'static> {
-    let system = Actor { display_name: Some("System".to_owned()), ..nobody("system", "SystemPrincipal") };
-    let event = Event::of_nobody(Stamp::new(entropy, now), org, system, entropy.uuid());
+    let event = Event::of_nobody(Stamp::new(entropy, now), org, system_actor(), entropy.uuid());
     event.named(event_type, message).about([Cow::Owned(target)]).build()
+}
+
+/// The system itself as the actor.
+pub(crate) fn system_actor() -> Actor {
+    Actor { display_name: Some("System".to_owned()), ..nobody("system", "SystemPrincipal") }
 }
 
 /// An unknown actor.

@@ -17,6 +17,7 @@ use tokio::{sync::Mutex, time::Instant};
 use crate::{
     HostTokens, OrgSnapshot, SystemLogRecorder, entropy,
     following::{Followed, is_unreadable},
+    mail::{MailCarrier, Mailer},
     metrics::{Counting, Metrics},
     orgs::{ORGS_LOADED_MAX, Orgs, Room},
     refusals::Refusals,
@@ -46,6 +47,8 @@ pub struct Parts {
     pub settings: Settings,
     /// The types that hooks may have.
     pub hook_types: Arc<HookTypes>,
+    /// Takes mails; without it, what needs mail is refused.
+    pub mail: Option<Arc<dyn MailCarrier>>,
     /// Receives every exchange; only for `tenterhook dev`.
     pub witness: Option<Arc<dyn Witness>>,
 }
@@ -93,6 +96,7 @@ pub struct Platform {
     metrics: Arc<Metrics>,
     log: LogWriter,
     engine: Engine,
+    mailer: Arc<Mailer>,
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -139,14 +143,16 @@ pub enum ChangeError<E> {
 impl Platform {
     /// Reads every org's configuration and is ready to serve.
     pub async fn start(parts: Parts) -> Result<Arc<Self>, StoreError> {
-        let Parts { store, transport, clock, entropy, settings, hook_types, witness } = parts;
+        let Parts { store, transport, clock, entropy, settings, hook_types, mail, witness } = parts;
         let log = store.log_writer();
         let metrics = Metrics::new(&store);
         let inner = SystemLogRecorder::new(log.clone(), Arc::clone(&entropy));
         let recorder = Arc::new(Counting { metrics: Arc::clone(&metrics), inner });
         let engine =
             Engine::builder().recorder(recorder).clock(clock.clone()).entropy(entropy.clone()).limits(settings.limits);
+        let mailer = Mailer::new(mail, log.clone(), clock.clone(), entropy.clone(), Arc::clone(&metrics));
         let platform = Self {
+            mailer,
             engine: match witness {
                 Some(witness) => engine.witness(witness).build(),
                 None => engine.build(),
@@ -210,6 +216,11 @@ impl Platform {
     /// The engine.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Sends mails.
+    pub fn mailer(&self) -> &Arc<Mailer> {
+        &self.mailer
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -16,6 +16,7 @@ pub mod records;
 #[cfg(feature = "platform")]
 pub mod rig;
 pub mod service;
+pub mod smtp;
 pub mod standby;
 #[cfg(feature = "transport")]
 pub mod transports;

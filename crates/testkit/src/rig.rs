@@ -98,6 +98,7 @@ pub fn parts(store: Store, transport: Arc<dyn Transport>, base_url: Arc<str>) ->
             follow: FollowSettings::default(),
         },
         hook_types: Arc::clone(HookTypes::built_in()),
+        mail: None,
         witness: None,
     }
 }

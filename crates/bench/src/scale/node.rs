@@ -63,6 +63,7 @@ pub(super) async fn platform(config: &StoreConfig, keys: &str, base_url: String)
             follow: tenterhook_platform::FollowSettings::default(),
         },
         hook_types: tenterhook_contract::HookTypes::built_in().clone(),
+        mail: None,
         witness: None,
     };
     Ok(Platform::start(parts).await?)

@@ -24,7 +24,7 @@ const LOG_FORMAT: &str = "TENTERHOOK_LOG__FORMAT";
 /// # Errors
 /// When a variable is not usable, or is a setting that is not written as one.
 pub(super) fn overlay(table: &mut Table, environment: &BTreeMap<String, String>) -> Result<Vec<String>, ConfigError> {
-    drop_keys_of_file(table, environment);
+    drop_secrets_of_file(table, environment);
     let mut ignored = Vec::new();
     for (name, text) in environment {
         let Some(path) = name.strip_prefix(PREFIX) else { continue };
@@ -61,8 +61,8 @@ pub(super) fn overlay(table: &mut Table, environment: &BTreeMap<String, String>)
     Ok(ignored)
 }
 
-/// The setting of a variable, and whether the variable names a file with its value. `master_key_file` and
-/// `bootstrap_token_file` are settings of their own.
+/// The setting of a variable, and whether the variable names a file with its value. `master_key_file`,
+/// `password_file` and `bootstrap_token_file` are settings of their own.
 fn named(section: &str, key: &str) -> Option<(&'static Setting, bool)> {
     let (section, key) = (section.to_lowercase(), key.to_lowercase());
     if let Some(setting) = settings::find(&section, &key) {
@@ -101,16 +101,19 @@ fn is_of_kubernetes(path: &str) -> bool {
         || path.split("_PORT_").nth(1).is_some_and(|port| port.starts_with(|first: char| first.is_ascii_digit()))
 }
 
-/// Two settings name the master keys: if the environment has either, both settings of the file are dropped.
-fn drop_keys_of_file(table: &mut Table, environment: &BTreeMap<String, String>) {
-    let given = |name: &String| {
-        let parts = name.strip_prefix(PREFIX).and_then(|path| path.split_once(SEPARATOR));
-        parts.and_then(|(section, key)| named(section, key)).is_some_and(|(setting, _)| setting.section == "keys")
-    };
-    if environment.keys().any(given)
-        && let Some(keys) = table.get_mut("keys").and_then(Value::as_table_mut)
-    {
-        keys.retain(|name, _| settings::find("keys", name).is_none());
+/// Two settings name the same secret, itself or its file: if the environment has either, both settings of the file are dropped.
+fn drop_secrets_of_file(table: &mut Table, environment: &BTreeMap<String, String>) {
+    for (section, keys) in [("keys", ["master_key", "master_key_file"]), ("mail", ["password", "password_file"])] {
+        let given = |name: &String| {
+            let parts = name.strip_prefix(PREFIX).and_then(|path| path.split_once(SEPARATOR));
+            let setting = parts.and_then(|(section, key)| named(section, key));
+            setting.is_some_and(|(setting, _)| setting.section == section && keys.contains(&setting.key))
+        };
+        if environment.keys().any(given)
+            && let Some(of_file) = table.get_mut(section).and_then(Value::as_table_mut)
+        {
+            of_file.retain(|name, _| keys.iter().all(|key| *key != keys.iter().all(|key| key != name))**name));
+        }
     }
 }
 

@@ -12,6 +12,7 @@ impl Config {
         let mut shown = self.clone();
         shown.keys.master_key = shown.keys.masked_key();
         shown.egress.proxy = shown.egress.masked_proxy();
+        shown.mail.password = shown.mail.masked_password();
         shown.store.database = mask_password(&shown.store.database);
         shown
     }

@@ -6,6 +6,7 @@
 mod branding;
 mod environment;
 mod file;
+mod mail;
 mod masked;
 mod settings;
 
@@ -38,6 +39,7 @@ pub(crate) struct Config {
     pub(crate) outbound: Outbound,
     pub(crate) oauth: OAuth,
     pub(crate) branding: Branding,
+    pub(crate) mail: mail::Mail,
     pub(crate) limits: Limits,
     pub(crate) log: Log,
     /// Environment variables with the prefix of settings that are none.
@@ -332,6 +334,7 @@ impl Config {
                 return refuse(key, "must be at least 1");
             }
         }
+        self.mail.check()?;
         if self.store.connections_max < CONNECTIONS_MIN {
             let text = format!(
                 "must be at least {CONNECTIONS_MIN}: one connection each for short reads, long reads, changes, the System Log \

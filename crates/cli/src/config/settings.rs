@@ -35,7 +35,7 @@ pub(crate) enum Form {
 }
 
 /// Every setting, in the order of the documentation.
-pub(crate) const SETTINGS: [Setting; 31] = [
+pub(crate) const SETTINGS: [Setting; 39] = [
     setting("server", "listen", Address("\"127.0.0.1:8080\"")),
     setting("server", "base_url", Text("\"https://hooks.example.com\"")),
     setting("server", "connections_max", Number("10000")),
@@ -61,6 +61,14 @@ pub(crate) const SETTINGS: [Setting; 31] = [
     setting("branding", "radius_px", Number("8")),
     setting("branding", "logo_file", Path("\"logo.svg\"")),
     setting("branding", "logo_dark_file", Path("\"logo-dark.svg\"")),
+    setting("mail", "host", Text("\"smtp.example.com\"")),
+    setting("mail", "port", Number("587")),
+    setting("mail", "security", OneOf(&["starttls", "tls", "none"])),
+    setting("mail", "user", Text("\"tenterhook\"")),
+    setting("mail", "password", Text("\"PASSWORD\"")),
+    setting("mail", "password_file", Path("\"mail.password\"")),
+    setting("mail", "from", Text("\"Example <no-reply@example.com>\"")),
+    setting("mail", "ca_files", Paths("[\"private-ca.pem\"]")),
     setting("limits", "in_flight", Number("1024")),
     setting("limits", "in_flight_per_host", Number("256")),
     setting("limits", "in_flight_per_org", Number("75")),

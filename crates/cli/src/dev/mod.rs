@@ -12,6 +12,7 @@ mod flow;
 mod folder;
 mod hook_said;
 mod layout;
+mod mails;
 mod order;
 mod pages;
 mod ready;
@@ -161,6 +162,7 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
         server: ServerLimits::default(),
         // It listens on the loopback address only, so only programs on this machine can connect.
         proxies: TrustedProxies { blocks: options.trusted_proxy.clone(), ..TrustedProxies::default() },
+        mail: Some(Arc::new(pages.mails().clone())),
         witness: Some(Arc::new(Window(witnessed_in, pages.clone()))),
         hosted: Hosted { pages: pages.router(), ..Hosted::default() },
     };
@@ -191,6 +193,7 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
         flow: options.flow,
         own_service: options.hook.is_some(),
     });
+    pages.mails().show(options.json, demonstration.base_url.clone());
     pages.show(Arc::clone(&demonstration));
     let screen = Screen {
         json: options.json,

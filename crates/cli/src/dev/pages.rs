@@ -1,6 +1,7 @@
 //! The pages of `tenterhook dev`: a start page, the end of a sign-in, and the documentation.
 //!
-//! They have no script, and no secret: any program on this machine can read them. `serve` does not have them.
+//! They have no script, and no secret: any program on this machine can read them, but for the pages of mails ([`mails`])
+//! whose addresses only the terminal tells. `serve` does not have them.
 
 use std::{
     collections::VecDeque,
@@ -26,7 +27,9 @@ use super::{
     demonstration::Demonstration,
     docs::{self, Page},
     hook_said::HookSaid,
-    layout, order,
+    layout,
+    mails::{self, MAIL_PATH, Mails},
+    order,
     ready::exchange_command,
     registration::Registration,
     saml,
@@ -55,6 +58,7 @@ struct Shared {
     demonstration: OnceLock<Arc<Demonstration>>,
     pending: Mutex<VecDeque<Pending>>,
     sign_ons: SignOns,
+    mails: Mails,
 }
 
 /// A sign-in that a page began.
@@ -106,6 +110,17 @@ struct Arrived<'a> {
     again: Option<&'a str>,
 }
 
+#[derive(Template)]
+#[template(path = "mail.html")]
+struct ShownMail<'a> {
+    /// The subject.
+    title: &'a str,
+    to: &'a str,
+    text: &'a str,
+    /// Where its HTML is shown.
+    html: &'a str,
+}
+
 /// The parameters with which a flow begins.
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -137,6 +152,8 @@ impl Pages {
             .route(saml::CONSUMER_PATH, post(service_provider::consume))
             .route(FAILURES_PATH, get(async || document(docs::page(FAILURES_PAGE))))
             .route("/dev/failures/{code}", get(async |Path(code): Path<String>| document(docs::of_code(&code))))
+            .route(&format!("{MAIL_PATH}/{{place}}"), get(mail))
+            .route(&format!("{MAIL_PATH}/{{place}}/html"), get(mail_as_html))
             .route("/dev/docs/{*name}", get(async |Path(name): Path<String>| document(docs::page(&name))))
             .route("/dev/dev.css", get(stylesheet))
             .with_state(self.clone())
@@ -156,6 +173,11 @@ impl Pages {
     /// The sign-ons of the service provider.
     pub(super) fn sign_ons(&self) -> &SignOns {
         &self.0.sign_ons
+    }
+
+    /// The mails that were sent.
+    pub(super) fn mails(&self) -> &Mails {
+        &self.0.mails
     }
 
     /// Keeps a new sign-in; answers with its `state` and verifier.
@@ -343,6 +365,18 @@ pub(super) fn masked(value: Value, secrets: &[&str]) -> Value {
         }
         other => other,
     }
+}
+
+/// A mail, by the secret part of its address.
+async fn mail(State(pages): State<Pages>, Path(place): Path<String>) -> Response {
+    let Some(mail) = pages.mails().find(&place) else { return unknown() };
+    let (to, subject) = (mail.to.to_string(), mail.subject());
+    let html = format!("{MAIL_PATH}/{place}/html");
+    page(StatusCode::OK, &ShownMail { title: subject, to: &to, text: mail.text.expose(), html: &html })
+}
+
+async fn mail_as_html(State(pages): State<Pages>, Path(place): Path<String>) -> Response {
+    pages.mails().find(&place).map_or_else(unknown, |mail| mails::as_html(&mail))
 }
 
 /// A page of the documentation, if there is one.

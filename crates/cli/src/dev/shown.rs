@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use tenterhook_contract::{MASK, answer::Notice, without_controls};
 use tenterhook_engine::{CallFailure, FailureCode, Outcome, Timings, Witnessed};
 use tenterhook_model::{DebugValue, LogEvent, LogResult, PHASES};
+use tenterhook_platform::mail::Mail;
 use tenterhook_server::ShownLogEvent;
 use tokio::sync::broadcast;
 
@@ -512,6 +513,17 @@ fn result_does(flow: Flow) -> &'static str {
         Flow::ClientCredentials => "token does",
         Flow::Code => "tokens do",
     }
+}
+
+/// Shows a mail that would be sent, with its link.
+pub(super) fn mail(json: bool, mail: &Mail, link: &str, page: &str) {
+    let (to, subject) = (mail.to.to_string(), mail.subject());
+    if json {
+        return print_step("mail", None, json!({ "to": to, "subject": subject, "link": link, "page": page }));
+    }
+    println!("  {HEADING}Mail{HEADING:#} to {}: {}", of_one_line(&to), of_one_line(subject));
+    println!("    {FAINT}Its link:{FAINT:#} {}", of_one_line(link));
+    println!("    {FAINT}The mail:{FAINT:#} {page}");
 }
 
 fn print_step(name: &str, flow: Option<Flow>, object: Value) {

@@ -25,6 +25,7 @@ fn config_claims_only_what_it_has_tried() {
     assert!(line(&said, "database").contains(&format!("`{}`: empty", database.display())), "{said}");
     assert!(line(&said, "master key").contains("the database has no secret yet"), "{said}");
     assert_eq!(line(&said, "egress proxy"), "✓ egress proxy: none is configured");
+    assert_eq!(line(&said, "mail server"), "✓ mail server: none is configured");
     assert!(!database.exists(), "nothing was made");
 }
 
@@ -57,13 +58,17 @@ fn a_key_that_is_not_that_of_the_database_is_found_with_its_file_and_its_id() {
 fn a_proxy_and_a_database_that_cannot_be_used_are_named_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let config = config(folder.path(), &format!("[egress]\nproxy = \"http://u:marked-secret@{free}\""));
+    let mail = "host = \"127.0.0.1\"\nsecurity = \"none\"\nfrom = \"no-reply@example.com\"\nuser = \"u\"\npassword = \"marked-secret\"";
+    let mail = format!("[mail]\nport = {}\n{mail}\n", free.port());
+    let config = config(folder.path(), &format!("[egress]\nproxy = \"http://u:marked-secret@{free}\"\n{mail}"));
     fs::write(folder.path().join("db.sqlite"), "this is no database, and longer than the head of one: ".repeat(20))
         .unwrap();
     let (done, said) = run(&mut tenterhook(&["config", "--connect", "--config", &config]));
     assert!(!done && !said.contains("marked-secret"), "{said}");
     let proxy = line(&said, "egress proxy");
     assert!(proxy.starts_with('✗') && proxy.contains(&free.to_string()) && proxy.contains("refused"), "{said}");
+    let mail = line(&said, "mail server");
+    assert!(mail.starts_with('✗') && mail.contains(&free.to_string()) && mail.contains("refused"), "{said}");
     let database = line(&said, "database");
     assert!(database.starts_with('✗') && database.contains("db.sqlite"), "{said}");
     assert!(line(&said, "master key").contains("not tried"), "{said}");

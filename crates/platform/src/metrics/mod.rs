@@ -3,6 +3,7 @@
 //! No label has a value that a client chooses freely: every value costs memory for good.
 
 mod database;
+mod mail;
 mod process;
 mod requests;
 
@@ -31,7 +32,7 @@ use tenterhook_contract::{HookTypeName, HookTypes, id::OrgId};
 use tenterhook_engine::{BoxFuture, BreakerState, FallbackUse, InvocationRecord, Purpose, Recorder};
 use tenterhook_store::Store;
 
-use self::{database::DatabaseMetrics, process::ProcessMetrics, requests::RequestMetrics};
+use self::{database::DatabaseMetrics, mail::MailMetrics, process::ProcessMetrics, requests::RequestMetrics};
 use crate::Platform;
 
 pub use self::process::ProcessFigures;
@@ -136,6 +137,7 @@ pub(crate) struct Metrics {
     events_lost: Gauge<i64, AtomicI64>,
     oldest_unwritten: Gauge<f64, AtomicU64>,
     requests: RequestMetrics,
+    pub(crate) mail: MailMetrics,
     database: DatabaseMetrics,
     process: ProcessMetrics,
 }
@@ -151,6 +153,7 @@ impl Metrics {
         let version = version.into_iter().filter_map(|(name, value)| Some((name, value?))).collect::<Vec<_>>();
         registry.register("build", "The program", Info::new(version));
         let requests = RequestMetrics::register(registry);
+        let mail = MailMetrics::register(registry);
         let database = DatabaseMetrics::register(registry);
         database.observe(store);
         let invocations = Family::default();
@@ -186,6 +189,7 @@ impl Metrics {
         Arc::new(Self {
             registry: all,
             requests,
+            mail,
             database,
             process,
             own_types: OwnTypes::default(),
@@ -267,6 +271,7 @@ impl Platform {
         let metrics = self.metrics();
         metrics.process.update();
         metrics.database.update(self.store().connection_figures());
+        metrics.mail.update(self.mailer().queued());
         metrics.in_flight.set(i64::try_from(self.engine().in_flight()).unwrap_or(i64::MAX));
         metrics.events_lost.set(i64::try_from(self.log().lost()).unwrap_or(i64::MAX));
         metrics.oldest_unwritten.set(self.log().oldest_unwritten().as_secs_f64());
@@ -302,6 +307,7 @@ mod tests {
     use tenterhook_store::{Keyring, StoreConfig};
 
     use super::*;
+    use crate::mail::MailKind;
 
     #[test]
     fn own_types_beyond_the_bound_share_a_label_value() {
@@ -327,6 +333,7 @@ mod tests {
         metrics.process.update();
         metrics.database.update(store.connection_figures());
         metrics.requests.touch();
+        metrics.mail.count(MailKind::PasswordReset, "sent");
         // A new metric is touched here too: a family without a member is not shown.
         let Metrics {
             registry,
@@ -343,6 +350,7 @@ mod tests {
             events_lost: _,
             oldest_unwritten: _,
             requests: _,
+            mail: _,
             database: _,
             process: _,
         } = &*metrics;
