@@ -5,6 +5,7 @@
 pub mod commitment;
 pub mod host;
 pub mod oauth;
+pub mod password_reset;
 pub mod saml;
 pub mod sign_in;
 mod user_groups;

@@ -59,6 +59,9 @@ pub enum ManagementError {
     /// Too many others change the configuration at the same time.
     #[error("the configuration is being changed by too many others")]
     Contended,
+    /// Too many mails wait to be sent; waiting cures it.
+    #[error("too many mails wait to be sent")]
+    MailQueueFull,
     /// There is no hash of a password.
     #[error(transparent)]
     Password(#[from] PasswordError),

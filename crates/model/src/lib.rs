@@ -31,6 +31,7 @@ mod search;
 mod single_use_link;
 mod stored_hook;
 mod stored_hook_key;
+mod single_use_link;
 mod user;
 mod user_name;
 mod user_query;
@@ -87,6 +88,7 @@ pub use search::{
     Comparison, SEARCH_BYTES_MAX, SEARCH_CONDITIONS_MAX, SEARCH_DEPTH_MAX, SearchCondition, SearchOperator,
     SearchProblem, Term, read_search,
 };
+pub use single_use_link::{LinkPurpose, SingleUseLink};
 pub use tenterhook_jose::SigningAlgorithm;
 pub use user::{Password, User};
 pub use user_name::user_name_at;

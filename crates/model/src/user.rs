@@ -32,6 +32,18 @@ pub struct User {
     pub version: i64,
 }
 
+impl User {
+    /// Moves the user to a status. Notes when, and when it is the first activation.
+    pub fn enter(&mut self, status: UserStatus, now: Timestamp) {
+        if status == UserStatus::Active && self.activated.is_none() {
+            self.activated = Some(now);
+        }
+        if status != self.status {
+            (self.status, self.status_changed) = (status, Some(now));
+        }
+    }
+}
+
 /// How a password of a user is verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Password {

@@ -15,6 +15,8 @@ mod following;
 mod host_tokens;
 mod imported_password;
 pub mod keys;
+pub mod links;
+pub mod mail;
 mod metrics;
 mod network;
 mod org_turns;

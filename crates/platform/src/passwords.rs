@@ -90,8 +90,16 @@ impl From<PasswordError> for StoreError {
 /// # Errors
 /// When there is no permit in time, or the library fails, which it does for no password within [`PASSWORD_BYTES_MAX`].
 pub async fn hash_password(org: &OrgId, password: &Secret) -> Result<Secret, PasswordError> {
+    hash_password_from(HashingSource::Administrators(org.clone()), password).await
+}
+
+/// The same of a password from another source.
+///
+/// # Errors
+/// As [`hash_password`].
+pub async fn hash_password_from(source: HashingSource, password: &Secret) -> Result<Secret, PasswordError> {
     let password = password.clone();
-    let hashed = HASHING.run(HashingSource::Administrators(org.clone()), move |memory| {
+    let hashed = HASHING.run(source, move |memory| {
         let hash = hash_anew(memory, &password);
         hash.map(|hash| Secret::new(hash.to_string())).map_err(|_| PasswordError::Failed)
     });

@@ -181,6 +181,10 @@ fn of_management(error: ManagementError) -> (ErrorCode, u16, String, Vec<String>
             let cause = "Too many requests wait for inline hooks; try again".to_owned();
             (ErrorCode::RateLimited, ErrorCode::RateLimited.status(), String::new(), vec![cause])
         }
+        ManagementError::MailQueueFull => {
+            let cause = "Too many mails wait to be sent; try again".to_owned();
+            (ErrorCode::RateLimited, ErrorCode::RateLimited.status(), String::new(), vec![cause])
+        }
         ManagementError::OrgOutOfService => {
             let cause = "The org is out of service: its configuration cannot be read. The log of the server says why";
             (ErrorCode::ReadOnly, ErrorCode::ReadOnly.status(), String::new(), vec![cause.to_owned()])

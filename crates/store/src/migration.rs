@@ -12,6 +12,7 @@ use crate::{
     migration_groups::Groups,
     migration_hosts::Hosts,
     migration_indexes::Indexes,
+    migration_links::SingleUseLinks,
     migration_log::LogEntries,
     migration_logout::SessionIndexes,
     migration_orgs::ManagedOrgs,
@@ -24,6 +25,7 @@ use crate::{
 
 /// All steps, in their order. A new one is added at the end.
 pub(crate) const STEPS: [&dyn Step; 17] = [
+pub(crate) const STEPS: [&dyn Step; 16] = [
     &Foundation,
     &Expiry,
     &ConfigurationMark,
@@ -41,12 +43,13 @@ pub(crate) const STEPS: [&dyn Step; 17] = [
     &SamlSessions,
     &SessionIndexes,
     &UserSearch,
+    &SingleUseLinks,
 ];
 
 struct Foundation;
 
 /// A table whose primary key is the org and one more column.
-fn table_of_org(name: &'static str, key: &'static str, columns: Vec<ColumnDef>) -> TableCreateStatement {
+pub(crate) fn table_of_org(name: &'static str, key: &'static str, columns: Vec<ColumnDef>) -> TableCreateStatement {
     let mut table = Table::create();
     table.table(name).col(string("org_id")).col(string(key));
     for column in columns {

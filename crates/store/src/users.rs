@@ -48,14 +48,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Duplicate`] when the login is taken in the org.
     pub async fn replace_user(&self, user: &User) -> Result<bool, StoreError> {
-        let next = User { version: user.version + 1, ..user.clone() };
-        let replaced = user::Entity::update_many()
-            .set(user_row(&next)?)
-            .filter(of_version(user))
-            .exec(&self.connections.writer)
-            .await
-            .map_err(duplicate("user"))?;
-        Ok(replaced.rows_affected > 0)
+        replace_row(&self.connections.writer, user).await
     }
 
     /// Removes the user if the stored one still has the version of `user`, with its memberships of groups and its assignments of
@@ -122,6 +115,13 @@ impl Store {
             }
         }
     }
+}
+
+/// Replaces the stored user if it still has the version of `user`, and increments the version. Returns whether it did.
+pub(crate) async fn replace_row(connection: &impl ConnectionTrait, user: &User) -> Result<bool, StoreError> {
+    let next = User { version: user.version + 1, ..user.clone() };
+    let replaced = user::Entity::update_many().set(user_row(&next)?).filter(of_version(user)).exec(connection).await;
+    Ok(replaced.map_err(duplicate("user"))?.rows_affected > 0)
 }
 
 /// The user with this login.

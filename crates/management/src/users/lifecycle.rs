@@ -1,11 +1,13 @@
 //! The life cycle of a user: status transitions, password changes, removal.
 
 use tenterhook_contract::{Secret, Timestamp};
-use tenterhook_model::{Password, User, UserStatus, UserTransition};
+use tenterhook_model::{LinkPurpose, Password, User, UserStatus, UserTransition};
 use tenterhook_platform::{
     Platform,
     entropy::temporary_password,
     events::user_target,
+    links::good_for,
+    mail::{Letter, MailAddress, MailKind, MailRefused, Posting},
     passwords::{HashingSource, hash_password, verify_password},
 };
 
@@ -100,6 +102,74 @@ pub async fn change_password(
     Ok(after)
 }
 
+/// How the link that sets a new password gets to the user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkDelivery {
+    /// By mail.
+    Mail,
+    /// The administrator gets it, and passes it on.
+    Answer,
+}
+
+/// Takes the password from a user until a new one is set with a link, which works once and replaces the one before. Returns the
+/// link for [`LinkDelivery::Answer`]; a mail goes out in the background, and its result is in the System Log.
+///
+/// # Errors
+/// When the vendor does not allow it from the user's status; when no mail can be sent to the user, or too many wait. Nothing is
+/// changed then.
+pub async fn reset_password(
+    platform: &Platform,
+    administrator: &Administrator,
+    id_or_login: &str,
+    delivery: LinkDelivery,
+) -> Result<Option<Secret>, ManagementError> {
+    let org = &administrator.org.org;
+    let place = match delivery {
+        LinkDelivery::Mail => Some(platform.mailer().reserve(&org.id, MailKind::PasswordReset).map_err(no_mail)?),
+        LinkDelivery::Answer => None,
+    };
+    for _ in 0..JUDGED_MAX {
+        let mut user = get(platform, administrator, id_or_login).await?;
+        follow(&mut user, UserTransition::ResetPassword, platform.now())?;
+        let to = place.as_ref().map(|_| MailAddress::parse(&user.profile.email)).transpose();
+        let to = to.map_err(|error| {
+            let why = format!("The address of the user is {error}. Ask for the link with `sendEmail=false`");
+            ManagementError::field("email", &why)
+        })?;
+        let base_url = &administrator.caller.base_url;
+        let issued = platform.new_link(base_url, &user, LinkPurpose::PasswordReset, String::new());
+        user.last_updated = platform.now();
+        if !platform.store().replace_user_with_link(&user, &issued.link).await? {
+            continue;
+        }
+        log_transition(platform, administrator, UserTransition::ResetPassword, &user);
+        let (Some(place), Some(to)) = (place, to) else { return Ok(Some(issued.address)) };
+        let (_, good_for) = good_for(LinkPurpose::PasswordReset);
+        let letter = Letter {
+            kind: MailKind::PasswordReset,
+            org_name: &org.name,
+            login: &user.profile.login,
+            link: &issued.address,
+            good_for,
+        };
+        let transaction_id = administrator.caller.request_id.to_string();
+        place.send(letter.compose(to), Posting { about: user_target(&user), transaction_id });
+        return Ok(None);
+    }
+    Err(ManagementError::Contended)
+}
+
+/// Why no mail is sent, by the parameter that asks for one.
+fn no_mail(refused: MailRefused) -> ManagementError {
+    match refused {
+        MailRefused::Unavailable => {
+            let why = "No mail server is configured (`mail.host`). Ask for the link with `sendEmail=false`";
+            ManagementError::field("sendEmail", why)
+        }
+        MailRefused::Busy => ManagementError::MailQueueFull,
+    }
+}
+
 /// Deactivates a user; removes one that is deactivated already.
 ///
 /// # Errors
@@ -131,10 +201,6 @@ pub async fn delete(
 
 /// Changes the status as the vendor's table of transitions says.
 pub(super) fn follow(user: &mut User, transition: UserTransition, now: Timestamp) -> Result<(), ManagementError> {
-    if transition == UserTransition::ResetPassword {
-        let cause = "reset_password: Passwords are not reset by mail or link yet; set `credentials.password.value`";
-        return Err(ManagementError::Invalid { subject: "user".to_owned(), causes: vec![cause.to_owned()] });
-    }
     if transition == UserTransition::ExpirePassword && user.password.hash().is_none() {
         return Err(ManagementError::field("password", "The user has no password that could expire"));
     }
@@ -142,12 +208,7 @@ pub(super) fn follow(user: &mut User, transition: UserTransition, now: Timestamp
         let text = format!("`{}` is not possible", transition.as_str());
         wrong_status(&text, user.status)
     })?;
-    if after == UserStatus::Active && user.activated.is_none() {
-        user.activated = Some(now);
-    }
-    if after != user.status {
-        (user.status, user.status_changed) = (after, Some(now));
-    }
+    user.enter(after, now);
     Ok(())
 }
 

@@ -31,7 +31,7 @@ pub use self::{
     password_hash::HashRequest,
     request::{PROVIDER, PasswordRequest, UserRequest, user_type_of},
 };
-pub use lifecycle::{change_password, delete, expire_with_temporary, transition};
+pub use lifecycle::{LinkDelivery, change_password, delete, expire_with_temporary, reset_password, transition};
 
 /// How often a change of a user is judged, because another change was stored first.
 const JUDGED_MAX: usize = 100;

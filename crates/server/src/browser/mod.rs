@@ -10,6 +10,7 @@ pub(crate) mod form;
 pub(crate) mod pages;
 pub(crate) mod query;
 pub(crate) mod request;
+mod reset_password;
 pub(crate) mod sign_in;
 
 use axum::{
@@ -21,7 +22,7 @@ use axum::{
 
 use crate::{App, error::ApiError};
 
-/// The files that hosted pages need.
+/// The files that hosted pages need, and the page of a link for a new password.
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/assets/tenterhook.css", get(pages::stylesheet))
@@ -30,6 +31,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/assets/logo-dark", get(pages::dark_logo))
         .route(pages::SUBMIT_SCRIPT_PATH, get(pages::submit_script))
         .route(pages::SHOW_PASSWORD_PATH, get(pages::show_password_script))
+        .merge(reset_password::routes())
 }
 
 /// Sends the browser to `location` with GET. Characters that a URI cannot contain are escaped (RFC 9110 section 10.2.2).

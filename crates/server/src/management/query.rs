@@ -20,6 +20,8 @@ pub(crate) enum QueryProblem {
     Activate,
     #[error("tempPassword: must be true or false.")]
     TempPassword,
+    #[error("sendEmail: must be true or false.")]
+    SendEmail,
     #[error("q: must have fewer than {USER_KEY_CHARACTERS_MAX} characters.")]
     SearchTooLong,
     #[error("{0}: The parameter must be there")]

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use tenterhook_contract::{Secret, id::UserId};
 use tenterhook_management::{
     request::Given,
-    users::{self, HashRequest, PROVIDER, PasswordRequest, ProfileChange, UserRequest, user_type_of},
+    users::{self, HashRequest, LinkDelivery, PROVIDER, PasswordRequest, ProfileChange, UserRequest, user_type_of},
 };
 use tenterhook_model::{Password, User, UserPage, UserQuery, UserStatus, UserTransition};
 
@@ -27,6 +27,11 @@ const ACTIVATE: Parameter =
 const TEMP_PASSWORD: Parameter = Parameter {
     name: "tempPassword",
     description: "Whether the user gets another password, which the answer shows: `true` or `false`",
+};
+const SEND_EMAIL: Parameter = Parameter {
+    name: "sendEmail",
+    description: "Whether the link goes to the user by mail, as it does without the parameter, or into the answer: `true` or \
+                  `false`",
 };
 const Q: Parameter = Parameter {
     name: "q",
@@ -60,6 +65,7 @@ pub(super) fn routes() -> Routes {
         .post("/api/v1/users/{userId}/lifecycle/expire_password", "expirePassword", expire_password)
         .with(&[TEMP_PASSWORD])
         .post("/api/v1/users/{userId}/lifecycle/reset_password", "resetPassword", reset_password)
+        .with(&[SEND_EMAIL])
         .post("/api/v1/users/{userId}/credentials/change_password", "changePassword", change_password)
 }
 
@@ -175,6 +181,16 @@ enum DigestAlgorithm {
     Sha256,
     #[serde(rename = "SHA512_HMAC")]
     Sha512,
+}
+
+/// The start of a password reset.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+struct PasswordReset {
+    /// The link for the user, which works once; absent when it was sent by mail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reset_password_url: Option<Shown>,
 }
 
 /// What verifies the credentials of a user.
@@ -576,9 +592,14 @@ async fn expire_password(call: Call<OptionalJsonBody>) -> Result<Json<ExpiredAns
     Ok(Json(ExpiredAnswer::User(Box::new(UserAnswer::of(call.base_url(), &user)))))
 }
 
-/// Refused for every user there is.
-async fn reset_password(call: Call<OptionalJsonBody>) -> Result<NoContent, ApiError> {
-    transition(&call, UserTransition::ResetPassword, &[]).await.map(|_| NoContent)
+/// The link goes to the user by mail, or into the answer.
+async fn reset_password(call: Call<OptionalJsonBody>) -> Result<Json<PasswordReset>, ApiError> {
+    let (by_mail, problem) = truth(call.query(), "sendEmail", QueryProblem::SendEmail);
+    let delivery = if by_mail.unwrap_or(true) { LinkDelivery::Mail } else { LinkDelivery::Answer };
+    let unsupported = unsupported(call.query(), &["revokeSessions"]);
+    query::check("query", problem.into_iter().chain(unsupported).collect())?;
+    let link = users::reset_password(call.platform(), call.administrator(), call.id("userId"), delivery).await?;
+    Ok(Json(PasswordReset { reset_password_url: link.map(Shown) }))
 }
 
 /// Moves the user to another status, unless the query asks for something that is not done.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tenterhook_contract::{HookTypes, Secret};
 use tenterhook_engine::{Limits, SystemClock};
 use tenterhook_management::provision::DemonstrationOrg;
-use tenterhook_platform::{FollowSettings, Parts, Platform, Settings, entropy::SystemEntropy};
+use tenterhook_platform::{FollowSettings, Parts, Platform, Settings, entropy::SystemEntropy, mail::MailCarrier};
 use tenterhook_server::{ServerLimits, TrustedProxies, router, serve};
 use tenterhook_store::{Keyring, Store, StoreConfig};
 use tenterhook_testkit::{
@@ -154,6 +154,19 @@ impl World {
         Self::node(&config, Keyring::generate_text(), folder, limits, None, &Arc::new(types)).await
     }
 
+    /// A server with this in the place of a mail server.
+    pub(crate) async fn with_mail(mail: Arc<dyn MailCarrier>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, keys) = (store_config(folder.path()).await, Keyring::generate_text());
+        let store = Store::open(&config, Keyring::from_text(&keys).unwrap()).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base_url = format!("http://{}", listener.local_addr().unwrap());
+        let transport = HttpTransport::with_config(TransportConfig::default()).unwrap();
+        let parts = Parts { mail: Some(mail), ..parts(store, Arc::new(transport), base_url.into()) };
+        let platform = Platform::start(parts).await.unwrap();
+        Self::around(platform, listener, ServerLimits::default(), folder, (config, keys, HookTypes::built_in())).await
+    }
+
     /// Another node on the same database. Neither follows the other: what it knows of the other's changes it has asked for.
     pub(crate) async fn beside(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -194,11 +207,23 @@ impl World {
         let platform =
             platform_within(store, base_url.unwrap_or_else(|| format!("http://{address}").into()), engine, hook_types)
                 .await;
+        Self::around(platform, listener, limits, folder, (config.clone(), keys, hook_types)).await
+    }
+
+    /// The server of a platform.
+    async fn around(
+        platform: Arc<Platform>,
+        listener: TcpListener,
+        limits: ServerLimits,
+        folder: tempfile::TempDir,
+        (store, keys, hook_types): (StoreConfig, Secret, &Arc<HookTypes>),
+    ) -> Self {
+        let address = listener.local_addr().unwrap();
         let org = development_org(&platform).await;
         let (stop, stopping) = watch::channel(false);
         let router = router(Arc::clone(&platform), limits, TrustedProxies::loopback(), stopping.clone());
         let serving = tokio::spawn(serve(listener, router, limits, TrustedProxies::loopback(), stopping));
-        let (store, hook_types) = (config.clone(), Arc::clone(hook_types));
+        let hook_types = Arc::clone(hook_types);
         Self { address, platform, org, folder, store, keys, hook_types, stop, serving }
     }
 

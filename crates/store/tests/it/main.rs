@@ -22,4 +22,5 @@ mod outages;
 mod people;
 mod rotation;
 mod saml_sessions;
+mod single_use_links;
 mod users;

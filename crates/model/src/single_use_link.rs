@@ -1,0 +1,39 @@
+//! Links that work once: what they are for, and until when.
+
+use tenterhook_contract::{
+    Timestamp,
+    id::{OrgId, UserId},
+};
+
+/// What a link is for. A link of one purpose is none of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkPurpose {
+    /// It sets a new password.
+    PasswordReset,
+}
+
+impl LinkPurpose {
+    /// The name in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PasswordReset => "PASSWORD_RESET",
+        }
+    }
+}
+
+/// A link that works once. Its token is known to its holder only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SingleUseLink {
+    /// The org.
+    pub org_id: OrgId,
+    /// SHA-256 of the token, in hexadecimal.
+    pub token_sha256: String,
+    /// What it is for.
+    pub purpose: LinkPurpose,
+    /// The user whom it is for.
+    pub user_id: UserId,
+    /// What the flow that follows it needs to know; no secret.
+    pub data: String,
+    /// When it stops working.
+    pub expires: Timestamp,
+}

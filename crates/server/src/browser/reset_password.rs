@@ -1,0 +1,172 @@
+//! The page that a link for a new password opens. Looking at it uses nothing up: mail programs open links before people do.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    Extension, Router,
+    extract::{Request, State},
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use tenterhook_contract::Secret;
+use tenterhook_flows::{
+    commitment::Commitment,
+    oauth::parameters::Parameters,
+    password_reset::{self, PASSWORD_CHARACTERS_MIN, Reset, Unfit},
+};
+use tenterhook_platform::{
+    Caller, OrgSnapshot,
+    links::{RESET_PASSWORD_PATH, TOKEN_PARAMETER},
+};
+
+use super::{
+    form::{Field, FormMessage, Input},
+    pages::{Content, Problem, SHOW_PASSWORD_PATH, page},
+    request::{form_bytes, taken_apart},
+};
+use crate::{App, accept::Tasks, error::ApiError, to_its_end::committed};
+
+/// Bytes of the form at most.
+const FORM_BYTES_MAX: usize = 8 * 1_024;
+/// The form leads to its own page.
+const OWN_FORM: &str = "'self'";
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route(RESET_PASSWORD_PATH, get(show).post(submit))
+}
+
+#[derive(Template)]
+#[template(path = "reset_password.html")]
+struct ResetPassword<'a> {
+    action: &'static str,
+    login: &'a str,
+    token: &'a str,
+    /// Why the page is shown again.
+    message: Option<FormMessage<'a>>,
+    password: Field<'a>,
+}
+
+impl Content for ResetPassword<'_> {
+    fn title(&self) -> &str {
+        if self.message.is_some() { "Error: Set a new password" } else { "Set a new password" }
+    }
+
+    fn script(&self) -> Option<&'static str> {
+        Some(SHOW_PASSWORD_PATH)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "password_set.html")]
+struct PasswordSet;
+
+impl Content for PasswordSet {
+    fn title(&self) -> &'static str {
+        "Your password is set"
+    }
+}
+
+/// Why the page is shown again.
+#[derive(Clone, Copy, Debug)]
+enum Again {
+    Unfit(Unfit),
+    Busy,
+}
+
+async fn show(
+    State(app): State<App>,
+    Extension(org): Extension<Arc<OrgSnapshot>>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Response, ApiError> {
+    let query = Parameters::parse(caller.query.as_deref().unwrap_or_default().as_bytes());
+    let Some(token) = query.ok().and_then(|query| query.get(TOKEN_PARAMETER).map(Secret::new)) else {
+        return Ok(gone());
+    };
+    let user = password_reset::user_of_link(&app.platform, &org, &token).await?;
+    Ok(user.map_or_else(gone, |user| form_page(&token, &user.profile.login, None)))
+}
+
+async fn submit(
+    State(app): State<App>,
+    Extension(org): Extension<Arc<OrgSnapshot>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let tasks = request.extensions().get::<Tasks>().cloned();
+    let (headers, body) = taken_apart(request);
+    let form = match form_bytes(&headers, body, FORM_BYTES_MAX).await {
+        Ok(form) => form,
+        Err(error) => return Ok(unreadable(&error.to_string())),
+    };
+    let Ok(form) = Parameters::parse(&form) else { return Ok(unreadable("The form cannot be read.")) };
+    let secret = |name| Secret::new(form.get(name).unwrap_or_default());
+    let (token, password) = (secret(TOKEN_PARAMETER), secret("password"));
+    let setting = |commitment: Arc<Commitment>| async move {
+        let set = set(&app, &org, &caller, (&token, &password), &commitment).await;
+        set.unwrap_or_else(ApiError::into_response)
+    };
+    Ok(committed(tasks, setting).await)
+}
+
+async fn set(
+    app: &App,
+    org: &OrgSnapshot,
+    caller: &Caller,
+    (token, password): (&Secret, &Secret),
+    commitment: &Commitment,
+) -> Result<Response, ApiError> {
+    let again = match password_reset::reset(&app.platform, org, caller, (token, password), commitment).await? {
+        Reset::Done => return Ok(page(StatusCode::OK, &PasswordSet, "'none'")),
+        Reset::LinkGone => return Ok(gone()),
+        Reset::Unfit(why) => Again::Unfit(why),
+        Reset::Busy => Again::Busy,
+    };
+    let user = password_reset::user_of_link(&app.platform, org, token).await?;
+    Ok(user.map_or_else(gone, |user| form_page(token, &user.profile.login, Some(again))))
+}
+
+fn form_page(token: &Secret, login: &str, again: Option<Again>) -> Response {
+    let rules = [format!("At least {PASSWORD_CHARACTERS_MIN} characters"), "Not your username".to_owned()];
+    let (status, text, error) = match again {
+        None => (StatusCode::OK, None, None),
+        Some(Again::Unfit(why)) => {
+            (StatusCode::BAD_REQUEST, Some("This password cannot be used."), Some(why.to_string()))
+        }
+        Some(Again::Busy) => {
+            (StatusCode::SERVICE_UNAVAILABLE, Some("Too many people set passwords at present. Try again in a moment."), None)
+        }
+    };
+    let errors: Vec<_> = error.as_deref().map(|error| ("password", error)).into_iter().collect();
+    let template = ResetPassword {
+        action: RESET_PASSWORD_PATH,
+        login,
+        token: token.expose(),
+        message: text.map(|text| FormMessage { text, fields: &errors }),
+        password: Field {
+            name: "password",
+            label: "New password",
+            input: Input::Password,
+            autocomplete: "new-password",
+            hint: None,
+            rules: &rules,
+            error: error.as_deref(),
+            has_message: text.is_some(),
+            required: true,
+            autofocus: true,
+        },
+    };
+    page(status, &template, OWN_FORM)
+}
+
+/// The page of a link that does not work. It does not say why: whoever has no working link learns nothing.
+fn gone() -> Response {
+    let text = "The link was used, replaced by a newer one, or is too old. Ask your administrator for a new one.";
+    page(StatusCode::NOT_FOUND, &Problem { title: "This link does not work", text, code: "link_gone" }, "'none'")
+}
+
+fn unreadable(text: &str) -> Response {
+    let title = "This request cannot be answered";
+    page(StatusCode::BAD_REQUEST, &Problem { title, text, code: "invalid_request" }, "'none'")
+}

@@ -1,0 +1,102 @@
+//! Links that work once. That only one of several concurrent uses counts is decided by the database: the link goes in the
+//! transaction that does what it is for.
+
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _,
+    sea_query::{ExprTrait as _, SimpleExpr},
+};
+use tenterhook_contract::{Timestamp, id::OrgId};
+use tenterhook_model::{LinkPurpose, SingleUseLink, User};
+
+use crate::{
+    Store, StoreError,
+    entity::single_use_link::{ActiveModel, Column, Entity},
+    users::replace_row,
+};
+
+/// What became of the use of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redeemed {
+    /// The user was changed, and the link is gone.
+    Done,
+    /// The link is gone already: used, replaced or expired. Nothing was changed.
+    Gone,
+    /// The user was changed by somebody else meanwhile. Nothing was changed, and the link still works.
+    Contended,
+}
+
+impl Store {
+    /// Changes the user and adds a link for it, which replaces the user's link of the same purpose, if the stored user still has
+    /// the version of `user`. Returns whether it did.
+    pub async fn replace_user_with_link(&self, user: &User, link: &SingleUseLink) -> Result<bool, StoreError> {
+        let transaction = self.connections.writer.begin().await?;
+        if !replace_row(&transaction, user).await? {
+            transaction.rollback().await;
+            return Ok(false);
+        }
+        put_link(&transaction, link).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// The link of a token for this purpose, unless it has expired.
+    pub async fn find_link(
+        &self,
+        org: &OrgId,
+        token_sha256: &str,
+        purpose: LinkPurpose,
+        now: Timestamp,
+    ) -> Result<Option<SingleUseLink>, StoreError> {
+        let found = Entity::find().filter(working(org, token_sha256, purpose, now));
+        let Some(row) = found.one(&self.connections.reader).await? else { return Ok(None) };
+        let unreadable = |_| StoreError::Unreadable { what: "link", why: "its user's id".to_owned() };
+        Ok(Some(SingleUseLink {
+            org_id: org.clone(),
+            token_sha256: row.token_sha256,
+            purpose,
+            user_id: row.user_id.parse().map_err(unreadable)?,
+            data: row.data,
+            expires: Timestamp::from_micros(row.expires_us),
+        }))
+    }
+
+    /// Uses a link up and changes its user, both or neither. Of several concurrent uses exactly one is [`Redeemed::Done`].
+    pub async fn redeem_link(&self, link: &SingleUseLink, user: &User, now: Timestamp) -> Result<Redeemed, StoreError> {
+        let transaction = self.connections.writer.begin().await?;
+        let this = working(&link.org_id, &link.token_sha256, link.purpose, now);
+        if Entity::delete_many().filter(this).exec(&transaction).await?.rows_affected == 0 {
+            transaction.rollback().await;
+            return Ok(Redeemed::Gone);
+        }
+        if !replace_row(&transaction, user).await? {
+            transaction.rollback().await;
+            return Ok(Redeemed::Contended);
+        }
+        transaction.commit().await?;
+        Ok(Redeemed::Done)
+    }
+}
+
+/// Adds a link; it replaces the user's link of the same purpose.
+async fn put_link(connection: &impl ConnectionTrait, link: &SingleUseLink) -> Result<(), DbErr> {
+    let of_user = Column::OrgId.eq(link.org_id.as_str()).and(Column::UserId.eq(link.user_id.as_str()));
+    let previous = of_user.and(Column::Purpose.eq(link.purpose.as_str()));
+    Entity::delete_many().filter(previous).exec(connection).await?;
+    let row = ActiveModel {
+        org_id: Set(link.org_id.to_string()),
+        token_sha256: Set(link.token_sha256.clone()),
+        purpose: Set(link.purpose.as_str().to_owned()),
+        user_id: Set(link.user_id.to_string()),
+        data: Set(link.data.clone()),
+        expires_us: Set(link.expires.as_micros()),
+    };
+    Entity::insert(row).exec_without_returning(connection).await?;
+    Ok(())
+}
+
+/// The condition of a link that works.
+fn working(org: &OrgId, token_sha256: &str, purpose: LinkPurpose, now: Timestamp) -> SimpleExpr {
+    let this = Column::OrgId.eq(org.as_str()).and(Column::TokenSha256.eq(token_sha256));
+    this.and(Column::Purpose.eq(purpose.as_str())).and(Column::ExpiresUs.gt(now.as_micros()))
+}
