@@ -31,7 +31,6 @@ mod search;
 mod single_use_link;
 mod stored_hook;
 mod stored_hook_key;
-mod single_use_link;
 mod user;
 mod user_name;
 mod user_query;

@@ -24,8 +24,7 @@ use crate::{
 };
 
 /// All steps, in their order. A new one is added at the end.
-pub(crate) const STEPS: [&dyn Step; 17] = [
-pub(crate) const STEPS: [&dyn Step; 16] = [
+pub(crate) const STEPS: [&dyn Step; 18] = [
     &Foundation,
     &Expiry,
     &ConfigurationMark,

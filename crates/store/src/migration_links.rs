@@ -13,7 +13,7 @@ pub(crate) struct SingleUseLinks;
 #[async_trait]
 impl Step for SingleUseLinks {
     fn name(&self) -> &'static str {
-        "m0016_single_use_links"
+        "m0018_single_use_links"
     }
 
     async fn up(&self, database: &DatabaseTransaction) -> Result<(), DbErr> {

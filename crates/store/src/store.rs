@@ -21,8 +21,8 @@ use crate::{
     database::{ConnectionFigures, Connections, StartTurn},
     database_file::Role,
     entity::{
-        access_token, authorization_code, log_entry, log_event, log_mark, log_name, refresh_token, saml_logout, single_use_link,
-        saml_request, session, session_app,
+        access_token, authorization_code, log_entry, log_event, log_mark, log_name, refresh_token, saml_logout,
+        saml_request, session, session_app, single_use_link,
     },
     grants::SUCCESSOR_SECONDS_MAX,
     heavy_reads::HeavyReads,

@@ -134,9 +134,11 @@ fn form_page(token: &Secret, login: &str, again: Option<Again>) -> Response {
         Some(Again::Unfit(why)) => {
             (StatusCode::BAD_REQUEST, Some("This password cannot be used."), Some(why.to_string()))
         }
-        Some(Again::Busy) => {
-            (StatusCode::SERVICE_UNAVAILABLE, Some("Too many people set passwords at present. Try again in a moment."), None)
-        }
+        Some(Again::Busy) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Some("Too many people set passwords at present. Try again in a moment."),
+            None,
+        ),
     };
     let errors: Vec<_> = error.as_deref().map(|error| ("password", error)).into_iter().collect();
     let template = ResetPassword {

@@ -190,6 +190,7 @@ enum DigestAlgorithm {
 struct PasswordReset {
     /// The link for the user, which works once; absent when it was sent by mail.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     reset_password_url: Option<Shown>,
 }
 

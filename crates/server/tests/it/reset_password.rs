@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use tenterhook_engine::BoxFuture;
-use tenterhook_platform::mail::{MAILS_PER_ORG_MAX, Mail, MailCarrier, MailKind, Smtp, SmtpSecurity, SmtpSettings, Undelivered};
+use tenterhook_platform::mail::{
+    MAILS_PER_ORG_MAX, Mail, MailCarrier, MailKind, Smtp, SmtpSecurity, SmtpSettings, Undelivered,
+};
 use tenterhook_testkit::{
     smtp::{SmtpScript, SmtpServer},
     wait::{found, until},
@@ -76,7 +78,8 @@ async fn a_link_sets_a_new_password_once_and_signs_nobody_in() {
         assert!(page.header("content-security-policy").contains("form-action 'self'"));
         assert_eq!((page.header("referrer-policy"), page.header("set-cookie")), ("no-referrer", ""));
     }
-    for (password, error) in [("", "at least 8"), ("short", "at least 8"), (LOGIN, "username"), (&"x".repeat(289), "shorter")]
+    for (password, error) in
+        [("", "at least 8"), ("short", "at least 8"), (LOGIN, "username"), (&"x".repeat(289), "shorter")]
     {
         let refused = submit(&world, &link, password).await;
         assert!(refused.status == 400 && refused.text().contains(error), "{error}: {}", refused.text());
@@ -91,7 +94,10 @@ async fn a_link_sets_a_new_password_once_and_signs_nobody_in() {
     assert_eq!((one.header("set-cookie"), other.header("set-cookie")), ("", ""), "nobody is signed in");
     assert_eq!(status(&world, &user).await, json!("ACTIVE"));
     assert_eq!((sign_in_status(&world, won).await, sign_in_status(&world, lost).await), (303, 401));
-    assert_eq!((look(&world, &link).await.status.as_u16(), submit(&world, &link, NEW).await.status.as_u16()), (404, 404));
+    assert_eq!(
+        (look(&world, &link).await.status.as_u16(), submit(&world, &link, NEW).await.status.as_u16()),
+        (404, 404)
+    );
     let id = user.rsplit('/').next().unwrap();
     let of_user = |event: &&Value| event["target"][0]["id"] == id;
     let resets = world.events("user.account.reset_password").await;
@@ -111,8 +117,12 @@ async fn a_link_ends_with_its_time_and_with_the_status_that_it_is_for() {
     assert_eq!(look(&world, &path).await.status, 404, "an administrator has set a password");
     assert_eq!(submit(&world, &path, OLD).await.status, 404);
     assert_eq!(sign_in_status(&world, NEW).await, 303);
-    for wrong in ["/reset_password", "/reset_password?token=", "/reset_password?token=x", &format!("/reset_password?token={}", "x".repeat(5_000))]
-    {
+    for wrong in [
+        "/reset_password",
+        "/reset_password?token=",
+        "/reset_password?token=x",
+        &format!("/reset_password?token={}", "x".repeat(5_000)),
+    ] {
         assert_eq!(look(&world, wrong).await.status, 404, "{wrong}");
     }
     let path = link(&world, &user).await;

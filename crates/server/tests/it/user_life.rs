@@ -176,7 +176,8 @@ async fn the_life_of_a_user_is_the_vendors() {
         assert_eq!(answered.status, answer, "{operation}: {}", answered.text());
         assert_eq!(status().await, after, "{operation}");
         if answer == 400 {
-            let said = if operation == "reset_password" { "sendEmail: No mail server is configured" } else { operation };
+            let said =
+                if operation == "reset_password" { "sendEmail: No mail server is configured" } else { operation };
             let said = said.split('?').next().unwrap();
             assert!(answered.text().contains(said), "{}", answered.text());
         }
