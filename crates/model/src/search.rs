@@ -159,7 +159,7 @@ impl SearchOperator {
 /// The first problem.
 pub fn read_search<C: SearchCondition>(
     text: &str,
-    of: impl Fn(Term<'_>) -> Result<C, SearchProblem>,
+    of: impl Fn(&Term<'_>) -> Result<C, SearchProblem>,
 ) -> Result<C, SearchProblem> {
     if text.len() > SEARCH_BYTES_MAX {
         return Err(SearchProblem::TooLong);
@@ -175,7 +175,7 @@ struct Reader<'a, F> {
     of: F,
 }
 
-impl<'a, C: SearchCondition, F: Fn(Term<'_>) -> Result<C, SearchProblem>> Reader<'a, F> {
+impl<'a, C: SearchCondition, F: Fn(&Term<'_>) -> Result<C, SearchProblem>> Reader<'a, F> {
     fn any(&mut self, depth: usize) -> Result<C, SearchProblem> {
         let first = self.all(depth)?;
         let mut any = vec![first];
@@ -212,7 +212,7 @@ impl<'a, C: SearchCondition, F: Fn(Term<'_>) -> Result<C, SearchProblem>> Reader
         }
         let attribute = self.word()?;
         let comparison = self.comparison()?;
-        (self.of)(Term { attribute, comparison })
+        (self.of)(&Term { attribute, comparison })
     }
 
     fn comparison(&mut self) -> Result<Comparison, SearchProblem> {
@@ -298,7 +298,7 @@ mod tests {
     }
 
     fn read(text: &str) -> Result<Tree, SearchProblem> {
-        read_search(text, |term| Ok(Tree::One(term.attribute.to_owned(), term.comparison)))
+        read_search(text, |term| Ok(Tree::One(term.attribute.to_owned(), term.comparison.clone())))
     }
 
     #[test]

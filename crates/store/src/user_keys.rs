@@ -6,7 +6,10 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait as _, Order, Query, SelectStatement},
 };
 
-use crate::{entity::user, users::searched_of_document};
+use crate::{
+    entity::user,
+    users::{Searched, searched_of_document},
+};
 
 /// Users whose keys are filled by one statement.
 pub(crate) const BATCH: usize = 500;
@@ -35,7 +38,7 @@ impl SearchedRow {
     fn values(&self) -> [Value; COLUMNS] {
         // A document that cannot be read gets no keys.
         let (keys, status, times) = match searched_of_document(&self.document) {
-            Some((keys, status, times)) => (keys, Some(status), times),
+            Some(Searched { keys, status, times }) => (keys, Some(status), times),
             None => ([const { None }; 4], None, [None; 4]),
         };
         let [email, first_name, last_name, external_id] = keys;

@@ -8,7 +8,7 @@
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
     Select,
-    sea_query::{CaseStatement, Expr, ExprTrait as _, Func, Order, Query, SelectStatement, SimpleExpr, UnionType},
+    sea_query::{CaseStatement, Expr, ExprTrait, Func, Order, Query, SelectStatement, SimpleExpr, UnionType},
 };
 use tenterhook_contract::id::{OrgId, UserId};
 use tenterhook_model::{SearchText, SearchedAttribute, TimeMatch, User, UserCondition, UserPage, UserQuery, UserTime};
@@ -152,10 +152,10 @@ impl<'a> Part<'a> {
         let joined =
             |parts: &[Self], join: fn(SimpleExpr, SimpleExpr) -> SimpleExpr| parts.iter().map(Self::rows).reduce(join);
         match self {
-            Self::All(parts) => joined(parts, |one, other| one.and(other)).unwrap_or_else(|| nobody().not()),
-            Self::Any(parts) => joined(parts, |one, other| one.or(other)).unwrap_or_else(nobody),
+            Self::All(parts) => joined(parts, ExprTrait::and).unwrap_or_else(|| nobody().not()),
+            Self::Any(parts) => joined(parts, ExprTrait::or).unwrap_or_else(nobody),
             Self::One { condition, .. } => {
-                on_keys(condition, &by_no_index).into_iter().reduce(|one, other| one.or(other)).unwrap_or_else(nobody)
+                on_keys(condition, &by_no_index).into_iter().reduce(ExprTrait::or).unwrap_or_else(nobody)
             }
         }
     }

@@ -319,12 +319,26 @@ fn user_row(user: &User) -> Result<user::ActiveModel, StoreError> {
     })
 }
 
-/// What a row is searched by, of a stored document: its keys, and status and times. `None` when it cannot be read.
-pub(crate) fn searched_of_document(document: &str) -> Option<([Option<String>; 4], String, [Option<i64>; 4])> {
+/// What a row is searched by beside its login.
+pub(crate) struct Searched {
+    /// The keys of email, first name, last name and external id.
+    pub(crate) keys: [Option<String>; 4],
+    /// The status.
+    pub(crate) status: String,
+    /// When it was created, activated, when its status changed and when it was last changed, in microseconds.
+    pub(crate) times: [Option<i64>; 4],
+}
+
+/// What a row is searched by, of a stored document. `None` when it cannot be read.
+pub(crate) fn searched_of_document(document: &str) -> Option<Searched> {
     let mut document = serde_json::from_str::<UserDocument>(document).ok()?;
     let (status, created, last_updated) = (document.status, document.created, document.last_updated);
     let times = [Some(created), document.activated, document.status_changed, Some(last_updated)];
-    Some((keys_of(&document.profile()), status.as_str().to_owned(), times.map(|time| time.map(searched_us))))
+    Some(Searched {
+        keys: keys_of(&document.profile()),
+        status: status.as_str().to_owned(),
+        times: times.map(|time| time.map(searched_us)),
+    })
 }
 
 pub(crate) fn user_of(row: user::Model) -> Result<User, StoreError> {

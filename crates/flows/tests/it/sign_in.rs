@@ -122,8 +122,9 @@ async fn the_log_names_a_user_who_cannot_be_read_by_the_id() {
         request: None,
         previous: Some(&previous),
     };
-    let signed_in = sign_in(&rig.platform, &rig.snapshot(), &caller(rig, "authorize"), attempt, &Commitment::default());
-    assert!(matches!(signed_in.await.unwrap(), SignedIn::Yes(_)));
+    let signed_in =
+        sign_in(&rig.platform, &rig.snapshot(), &caller(rig, "authorize"), attempt, &Commitment::default()).await;
+    assert!(matches!(signed_in.unwrap(), SignedIn::Yes(_)));
     let events = rig.events("user.session.end").await;
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].targets[0].id, previous.user_id.as_str());

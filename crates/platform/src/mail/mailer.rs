@@ -170,9 +170,9 @@ impl Mailer {
                 return (attempts - 1, Err(TIMEOUT.to_owned()));
             };
             let until = deadline.min(Instant::now() + ATTEMPT_TIME_MAX);
-            let carried = timeout_at(until, carrier.carry(&id, mail)).await;
+            let sent = timeout_at(until, carrier.carry(&id, mail)).await;
             drop(connection);
-            let why = match carried {
+            let why = match sent {
                 Ok(Ok(())) => return (attempts, Ok(())),
                 Ok(Err(Undelivered::ForGood(why))) => return (attempts, Err(why)),
                 Ok(Err(Undelivered::ForNow(why))) => why,

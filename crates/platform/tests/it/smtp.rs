@@ -40,8 +40,8 @@ async fn carry(settings: SmtpSettings, mail: &Mail) -> Result<(), Undelivered> {
     Smtp::new(settings).unwrap().carry("id-1", mail).await
 }
 
-fn login(password: &str) -> Option<SmtpLogin> {
-    Some(SmtpLogin { user: "mailer".to_owned(), password: Secret::new(password) })
+fn login(password: &str) -> SmtpLogin {
+    SmtpLogin { user: "mailer".to_owned(), password: Secret::new(password) }
 }
 
 fn for_now(reason: &str) -> Result<(), Undelivered> {
@@ -64,7 +64,7 @@ async fn a_mail_arrives_over_starttls_and_over_tls_with_a_login() {
             let server = SmtpServer::start(script).await.unwrap();
             let mut settings = settings(&server, security);
             settings.extra_ca_pem = vec![authority.pem()];
-            settings.login = login(PASSWORD);
+            settings.login = Some(login(PASSWORD));
             assert_eq!(Smtp::new(settings.clone()).unwrap().probe().await.unwrap(), "it accepts the login over TLS");
             assert_eq!(server.taken(), [], "a probe sends nothing");
             carry(settings, &mail()).await.unwrap();
@@ -84,7 +84,7 @@ async fn nothing_is_sent_in_clear_or_to_a_server_that_is_not_the_one() {
     let none = SmtpServer::start(SmtpScript { login: Some(("PLAIN", "mailer", PASSWORD)), ..SmtpScript::default() });
     let none = none.await.unwrap();
     let mut without_tls = settings(&none, SmtpSecurity::StartTls);
-    without_tls.login = login(PASSWORD);
+    without_tls.login = Some(login(PASSWORD));
     assert_eq!(carry(without_tls.clone(), &mail()).await, for_good("NO_STARTTLS"));
     let told = Smtp::new(without_tls).unwrap().probe().await.unwrap_err();
     assert!(told.contains("does not offer STARTTLS"), "{told}");
@@ -131,7 +131,7 @@ async fn a_login_that_is_refused_or_not_offered_is_told_without_the_password() {
         let script = SmtpScript { login: Some((mechanisms, "mailer", "another")), ..SmtpScript::default() };
         let server = SmtpServer::start(script).await.unwrap();
         let mut settings = settings(&server, SmtpSecurity::Plain);
-        settings.login = login(PASSWORD);
+        settings.login = Some(login(PASSWORD));
         let smtp = Smtp::new(settings).unwrap();
         let told = smtp.probe().await.unwrap_err();
         let result = smtp.carry("id-1", &mail()).await;

@@ -32,7 +32,7 @@ pub(super) fn condition(raw: Option<&str>) -> Result<Option<GroupCondition>, Api
 }
 
 /// The condition of a term.
-fn of(term: Term<'_>) -> Result<GroupCondition, SearchProblem> {
+fn of(term: &Term<'_>) -> Result<GroupCondition, SearchProblem> {
     use SearchOperator::{Contains, Equals, StartsWith};
     let operator = term.comparison.as_str();
     let not_possible = |attribute, possible| SearchProblem::NotPossible { attribute, operator, possible };
@@ -55,7 +55,7 @@ fn of(term: Term<'_>) -> Result<GroupCondition, SearchProblem> {
                 "created" => (GroupTime::Created, "created"),
                 "lastUpdated" => (GroupTime::LastUpdated, "lastUpdated"),
                 "lastMembershipUpdated" => (GroupTime::MembersChanged, "lastMembershipUpdated"),
-                _ => return Err(SearchProblem::attribute(&term, POSSIBLE)),
+                _ => return Err(SearchProblem::attribute(term, POSSIBLE)),
             };
             let Comparison::With(operator, value) = comparison else { return Err(not_possible(attribute, DATES)) };
             let how = TimeMatch::of(operator).ok_or_else(|| not_possible(attribute, DATES))?;

@@ -45,7 +45,7 @@ pub(super) fn condition(raw: Option<&str>) -> Result<Option<UserCondition>, ApiE
 }
 
 /// The condition of a term.
-fn of(term: Term<'_>) -> Result<UserCondition, SearchProblem> {
+fn of(term: &Term<'_>) -> Result<UserCondition, SearchProblem> {
     let operator = term.comparison.as_str();
     let not_possible = |attribute, possible| SearchProblem::NotPossible { attribute, operator, possible };
     match (term.attribute, &term.comparison) {
@@ -64,7 +64,7 @@ fn of(term: Term<'_>) -> Result<UserCondition, SearchProblem> {
                 return of_time(time, comparison);
             }
             let attribute = SearchedAttribute::ALL.into_iter().find(|attribute| path(*attribute) == name);
-            of_text(attribute.ok_or_else(|| SearchProblem::attribute(&term, POSSIBLE))?, comparison)
+            of_text(attribute.ok_or_else(|| SearchProblem::attribute(term, POSSIBLE))?, comparison)
         }
     }
 }

@@ -40,11 +40,11 @@ fn read(text: &str) -> Result<Vec<AppCondition>, SearchProblem> {
     read_search(text, |term| of(term).map(|condition| Together(vec![condition]))).map(|Together(conditions)| conditions)
 }
 
-fn of(term: Term<'_>) -> Result<AppCondition, SearchProblem> {
+fn of(term: &Term<'_>) -> Result<AppCondition, SearchProblem> {
     let attribute = ["status", "name", "user.id", "group.id", "credentials.signing.kid"];
     let attribute = attribute.into_iter().find(|attribute| *attribute == term.attribute);
-    let attribute = attribute.ok_or_else(|| SearchProblem::attribute(&term, POSSIBLE))?;
-    let Comparison::With(SearchOperator::Equals, value) = term.comparison else {
+    let attribute = attribute.ok_or_else(|| SearchProblem::attribute(term, POSSIBLE))?;
+    let Comparison::With(SearchOperator::Equals, value) = &term.comparison else {
         let operator = term.comparison.as_str();
         return Err(SearchProblem::NotPossible { attribute, operator, possible: "`eq`" });
     };
@@ -54,8 +54,8 @@ fn of(term: Term<'_>) -> Result<AppCondition, SearchProblem> {
         ("status", _) => (None, "`ACTIVE` or `INACTIVE`"),
         ("user.id", _) => (value.parse().ok().map(AppCondition::User), "the id of a user"),
         ("group.id", _) => (value.parse().ok().map(AppCondition::Group), "the id of a group"),
-        ("name", _) => (Some(AppCondition::Name(value)), ""),
-        _ => (Some(AppCondition::Key(value)), ""),
+        ("name", _) => (Some(AppCondition::Name(value.clone())), ""),
+        _ => (Some(AppCondition::Key(value.clone())), ""),
     };
     condition.ok_or(SearchProblem::Value { attribute, wanted })
 }
