@@ -6,8 +6,8 @@ use std::{
 };
 
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait as _, DbBackend, EntityTrait as _, FromQueryResult as _, QueryFilter as _,
-    QueryResult, QueryTrait as _, Statement,
+    ColumnTrait as _, ConnectionTrait as _, DbBackend, EntityTrait as _, FromQueryResult, QueryFilter as _,
+    QueryTrait as _, Statement,
     sea_query::{Order, Query, SelectStatement, UnionType},
 };
 use tenterhook_contract::id::{AppId, GroupId, OrgId, UserId};
@@ -95,8 +95,8 @@ async fn of_ids(
     everyone: Option<&GroupId>,
 ) -> Result<Vec<(User, Assigned)>, StoreError> {
     let mut groups_of: HashMap<String, Vec<String>> = HashMap::new();
-    for row in all(reader, memberships(org, app, ids)).await? {
-        groups_of.entry(row.try_get("", "user_id")?).or_default().push(row.try_get("", "group_id")?);
+    for group_member::Model { user_id, group_id, .. } in all(reader, memberships(org, app, ids)).await? {
+        groups_of.entry(user_id).or_default().push(group_id);
     }
     let named: HashSet<_> =
         groups_of.values().flatten().map(String::as_str).chain(everyone.map(GroupId::as_str)).collect();
@@ -114,16 +114,16 @@ async fn of_ids(
             Some((row.group_id, Arc::new(group)))
         })
         .collect();
-    let mut own_of: HashMap<String, AppUser> = HashMap::new();
-    for row in all(reader, own(org, app, ids)).await? {
-        let (user, document): (String, String) = (row.try_get("", "user_id")?, row.try_get("", "document")?);
-        if let Some(own) = readable(from_text::<AppUser>(USER, &document), (org, app), &user) {
-            own_of.insert(user, own);
-        }
-    }
+    let own: Vec<app_user::Model> = all(reader, own(org, app, ids)).await?;
+    let mut own: HashMap<_, _> = own
+        .into_iter()
+        .filter_map(|row| {
+            let own = readable(from_text::<AppUser>(USER, &row.document), (org, app), &row.user_id)?;
+            Some((row.user_id, own))
+        })
+        .collect();
     let mut found = Vec::with_capacity(ids.len());
-    let users = all(reader, users(org, ids)).await?;
-    let mut users = users.iter().map(|row| user::Model::from_query_result(row, "")).collect::<Result<Vec<_>, _>>()?;
+    let mut users: Vec<user::Model> = all(reader, users(org, ids)).await?;
     // The ids are in the order of the page, by the collation of the database.
     let places: HashMap<_, _> = ids.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
     users.sort_by_key(|row| places.get(row.id.as_str()).copied());
@@ -136,7 +136,7 @@ async fn of_ids(
                 continue;
             }
         };
-        let own = own_of.remove(&id);
+        let own = own.remove(&id);
         let named = groups_of.remove(&id).unwrap_or_default();
         let named = named.iter().map(String::as_str).chain(everyone.map(GroupId::as_str));
         let mut groups: Vec<_> = named.filter_map(|id| groups.get(id)).cloned().collect();
@@ -225,9 +225,8 @@ fn each(ids: &[String], select: impl Fn(&str) -> SelectStatement) -> Option<Sele
     Some(all)
 }
 
-async fn all(reader: &Pool, select: Option<SelectStatement>) -> Result<Vec<QueryResult>, StoreError> {
-    match select {
-        Some(select) => Ok(reader.query_all(&select).await?),
-        None => Ok(Vec::new()),
-    }
+async fn all<M: FromQueryResult>(reader: &Pool, select: Option<SelectStatement>) -> Result<Vec<M>, StoreError> {
+    let Some(select) = select else { return Ok(Vec::new()) };
+    let rows = reader.query_all(&select).await?;
+    Ok(rows.iter().map(|row| M::from_query_result(row, "")).collect::<Result<_, _>>()?)
 }

@@ -112,7 +112,7 @@ fn drop_secrets_of_file(table: &mut Table, environment: &BTreeMap<String, String
         if environment.keys().any(given)
             && let Some(of_file) = table.get_mut(section).and_then(Value::as_table_mut)
         {
-            of_file.retain(|name, _| !keys.iter().any(|key| *key == **name));
+            of_file.retain(|name, _| !keys.contains(&name));
         }
     }
 }
