@@ -55,7 +55,7 @@ fn read(text: &str) -> Result<Tree, SearchProblem> {
     let read = read_search(text, |term| {
         terms.set(terms.get() + 1);
         assert!(!term.attribute.is_empty());
-        Ok(Tree::One(term.attribute.to_owned(), term.comparison))
+        Ok(Tree::One(term.attribute.to_owned(), term.comparison.clone()))
     });
     assert!(terms.get() <= SEARCH_CONDITIONS_MAX);
     read
