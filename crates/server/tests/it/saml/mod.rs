@@ -136,7 +136,7 @@ impl<'a> Provider<'a> {
 
     /// Registers a SAML hook on `service`, and puts it on the app.
     pub(crate) async fn hook(&mut self, service: std::net::SocketAddr) -> String {
-        let mut body = crate::harness::hook_body("SAML hook", service);
+        let mut body = crate::harness::hook_body(&format!("SAML hook {}", service.port()), service);
         body["type"] = json!("com.okta.saml.tokens.transform");
         let created = self.world.api("POST", "/api/v1/inlineHooks", Some(&body)).await;
         assert_eq!(created.status, 200, "{}", created.text());
