@@ -31,6 +31,8 @@ pub(crate) enum Suite {
     Signatures,
     /// The vendor's SDKs for Node.js and Python: the management API
     Sdks,
+    /// PyPI `aiosmtpd`: mails
+    Mail,
     /// The sample services of `samples/` in Node.js, Python and Rust, called in both flows
     Samples,
     /// The hosts of `examples/hosts/` in Node.js, Python and Rust, each with its service
@@ -52,6 +54,7 @@ impl Suite {
             Self::Signatures => Some("interop/signatures.test.mjs"),
             Self::Contract => Some("interop/contract.test.mjs"),
             Self::Sdks => Some("interop/sdks.test.mjs"),
+            Self::Mail => Some("interop/mail.test.mjs"),
             Self::Samples => Some("interop/samples.test.mjs"),
             Self::Hosts => Some("interop/hosts.test.mjs"),
             Self::Saml => Some("interop/saml.test.mjs"),
