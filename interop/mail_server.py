@@ -6,6 +6,7 @@ Arguments: the file with its certificate, the one with the key, user, password."
 import email
 import email.policy
 import json
+import socket
 import ssl
 import sys
 import threading
@@ -51,10 +52,13 @@ def authenticate(server, session, envelope, mechanism, data):
 
 context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
 context.load_cert_chain(CERTIFICATE, KEY)
+# The controller connects to its own port to see whether it listens, so it has to know one.
+with socket.create_server(("127.0.0.1", 0)) as free:
+    port = free.getsockname()[1]
 controller = Controller(
     Handler(),
     hostname="127.0.0.1",
-    port=0,
+    port=port,
     tls_context=context,
     require_starttls=True,
     auth_required=True,
@@ -62,5 +66,5 @@ controller = Controller(
     enable_SMTPUTF8=True,
 )
 controller.start()
-tell(port=controller.server.sockets[0].getsockname()[1])
+tell(port=port)
 threading.Event().wait()
