@@ -2,12 +2,13 @@
 // Arguments: address to listen on, port of the external service (0: no hook). Prints where a sign-on begins as a JSON line; after
 // `begin` and `end` on standard input, what it used in between.
 import { createServer } from 'node:http';
-import { createInterface } from 'node:readline';
 
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import samlp from 'samlp';
 import { Pool } from 'undici';
+
+import { tellCpu } from './support/cpu.mjs';
 
 const [address, servicePort] = process.argv.slice(2);
 const hooks = servicePort === '0' ? undefined : new Pool(`http://127.0.0.1:${servicePort}`, { connections: 64, pipelining: 1 });
@@ -133,18 +134,7 @@ const authenticate = samlp.auth({
   }),
 });
 
-let before = process.cpuUsage();
-createInterface({ input: process.stdin })
-  .on('line', (word) => {
-    if (word === 'begin') {
-      before = process.cpuUsage();
-      console.log('{}');
-    } else {
-      const { user: own, system } = process.cpuUsage(before);
-      console.log(JSON.stringify({ cpuUs: own + system, logUs: 0 }));
-    }
-  })
-  .on('close', () => process.exit(0));
+tellCpu();
 
 function failed(response, error) {
   response.writeHead(500).end(String(error));

@@ -2,10 +2,11 @@
 // Arguments: address to listen on, port of the external service (0: no hook). Prints where it is as a JSON line; after
 // `begin` and `end` on standard input, what it used in between.
 import { generateKeyPairSync } from 'node:crypto';
-import { createInterface } from 'node:readline';
 
 import Provider from 'oidc-provider';
 import { Pool } from 'undici';
+
+import { tellCpu } from './support/cpu.mjs';
 
 const [address, servicePort] = process.argv.slice(2);
 const issuer = 'https://org.example.com';
@@ -88,18 +89,7 @@ const provider = new Provider(issuer, {
 });
 provider.proxy = true;
 
-let before = process.cpuUsage();
-createInterface({ input: process.stdin })
-  .on('line', (word) => {
-    if (word === 'begin') {
-      before = process.cpuUsage();
-      console.log('{}');
-    } else {
-      const { user, system } = process.cpuUsage(before);
-      console.log(JSON.stringify({ cpuUs: user + system, logUs: 0 }));
-    }
-  })
-  .on('close', () => process.exit(0));
+tellCpu();
 
 const server = provider.listen(0, address, () => {
   const authorization = `Basic ${Buffer.from('bench:bench-client-secret').toString('base64')}`;

@@ -7,7 +7,7 @@ use tenterhook_model::{LinkPurpose, Password, SingleUseLink, User, UserStatus, U
 use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
     attempts::key,
-    events::{Event, user_actor, user_target},
+    events::{Event, UPDATE_PASSWORD, user_actor, user_target},
     passwords::{HashingSource, PASSWORD_BYTES_MAX, PasswordError, hash_password_from},
 };
 use tenterhook_store::{Redeemed, StoreError};
@@ -18,8 +18,6 @@ use crate::commitment::Commitment;
 pub const PASSWORD_CHARACTERS_MIN: usize = 8;
 /// How often a use of a link is tried, because another change of the user was stored first.
 const TRIES_MAX: usize = 10;
-/// Event type and display message of a new password.
-const UPDATE_PASSWORD: (&str, &str) = ("user.account.update_password", "User update password for Okta");
 
 /// The result of a reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,6 +18,8 @@ use tokio::time::Instant;
 
 use crate::{commitment::Commitment, oauth::authorize::session_end};
 
+/// The methods of every session (RFC 8176).
+pub(crate) const METHODS: [&str; 1] = ["pwd"];
 /// The reason in the log of the end of a session in whose browser somebody signs in.
 const SIGNED_IN_AGAIN: &str = "A user signed in again in the same browser";
 

@@ -32,8 +32,6 @@ pub struct SingleUseLink {
     pub purpose: LinkPurpose,
     /// The user whom it is for.
     pub user_id: UserId,
-    /// What the flow that follows it needs to know; no secret.
-    pub data: String,
     /// When it stops working.
     pub expires: Timestamp,
 }

@@ -20,6 +20,8 @@ use crate::{Caller, Platform};
 pub const SESSION_START: (&str, &str) = ("user.session.start", "User login to Okta");
 /// Event type and display message of the end of a session by its user.
 pub const SESSION_END: (&str, &str) = ("user.session.end", "User logout from Okta");
+/// Event type and display message of a new password, whoever has set it.
+pub const UPDATE_PASSWORD: (&str, &str) = ("user.account.update_password", "User update password for Okta");
 /// Event type and display message of single logout from an app.
 pub const SINGLE_LOGOUT: (&str, &str) = ("user.authentication.slo", "User single logout from app");
 /// Event type and display message of a sign-on to an app.

@@ -41,7 +41,7 @@ pub fn good_for(purpose: LinkPurpose) -> (i64, &'static str) {
 
 impl Platform {
     /// A new link for a user. `base_url` is that of the org, without a trailing slash.
-    pub fn new_link(&self, base_url: &str, user: &User, purpose: LinkPurpose, data: String) -> NewLink {
+    pub fn new_link(&self, base_url: &str, user: &User, purpose: LinkPurpose) -> NewLink {
         let token = random_token(self.entropy());
         let (seconds, _) = good_for(purpose);
         let address = format!("{base_url}{}?{TOKEN_PARAMETER}={}", path_of(purpose), token.expose());
@@ -50,7 +50,6 @@ impl Platform {
             token_sha256: sha256_hex(token.expose()),
             purpose,
             user_id: user.id.clone(),
-            data,
             expires: self.now().plus_seconds(seconds),
         };
         NewLink { address: Secret::new(address), link }

@@ -536,8 +536,6 @@ pub(crate) mod single_use_link {
         pub(crate) token_sha256: String,
         pub(crate) purpose: String,
         pub(crate) user_id: String,
-        #[sea_orm(column_type = "Text")]
-        pub(crate) data: String,
         pub(crate) expires_us: i64,
     }
 

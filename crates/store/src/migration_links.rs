@@ -4,7 +4,7 @@ use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr, prelude::async_t
 
 use crate::{
     migration::{index, table_of_org},
-    migrator::{Step, big_integer, string, text},
+    migrator::{Step, big_integer, string},
 };
 
 /// Adds the table.
@@ -17,7 +17,7 @@ impl Step for SingleUseLinks {
     }
 
     async fn up(&self, database: &DatabaseTransaction) -> Result<(), DbErr> {
-        let columns = vec![string("purpose"), string("user_id"), text("data"), big_integer("expires_us")];
+        let columns = vec![string("purpose"), string("user_id"), big_integer("expires_us")];
         database.execute(&table_of_org("single_use_links", "token_sha256", columns)).await?;
         // A user's link of a purpose is replaced by the next one.
         let of_user = index("single_use_links_user", "single_use_links", &["org_id", "user_id", "purpose"]);

@@ -56,7 +56,6 @@ impl Store {
             token_sha256: row.token_sha256,
             purpose,
             user_id: row.user_id.parse().map_err(unreadable)?,
-            data: row.data,
             expires: Timestamp::from_micros(row.expires_us),
         }))
     }
@@ -88,7 +87,6 @@ async fn put_link(connection: &impl ConnectionTrait, link: &SingleUseLink) -> Re
         token_sha256: Set(link.token_sha256.clone()),
         purpose: Set(link.purpose.as_str().to_owned()),
         user_id: Set(link.user_id.to_string()),
-        data: Set(link.data.clone()),
         expires_us: Set(link.expires.as_micros()),
     };
     Entity::insert(row).exec_without_returning(connection).await?;

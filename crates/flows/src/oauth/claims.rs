@@ -12,12 +12,10 @@ use tenterhook_platform::entropy::random_bytes;
 use tenterhook_store::{Store, StoreError};
 
 use super::error::{OAuthError, OAuthErrorCode};
+use crate::sign_in::METHODS;
 
 /// Seconds that an ID token lives.
 pub(crate) const ID_TOKEN_LIFETIME_SECONDS: u32 = 3_600;
-
-/// The methods of every session (RFC 8176).
-pub(crate) const METHODS: [&str; 1] = ["pwd"];
 
 /// The user as the client's app knows it, for claims that look at that.
 #[derive(Debug, Default)]

@@ -23,10 +23,10 @@ use tenterhook_platform::{
 use tenterhook_store::StoreError;
 use tokio::time::Instant;
 
+use crate::sign_in::METHODS;
+
 /// The one method of subject confirmation of browsers (SAML profiles 3.3).
 const BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
-/// The methods of every session (RFC 8176), as ID tokens have them.
-const METHODS: [&str; 1] = ["pwd"];
 /// How long building an assertion may hold its thread; then other tasks have their turn. About as long as a signature.
 const TURN: Duration = Duration::from_micros(500);
 

@@ -5,7 +5,7 @@ use tenterhook_model::{LinkPurpose, Password, User, UserStatus, UserTransition};
 use tenterhook_platform::{
     Platform,
     entropy::temporary_password,
-    events::user_target,
+    events::{UPDATE_PASSWORD, user_target},
     links::good_for,
     mail::{Letter, MailAddress, MailKind, MailRefused, Posting},
     passwords::{HashingSource, hash_password, verify_password},
@@ -137,7 +137,7 @@ pub async fn reset_password(
             ManagementError::field("email", &why)
         })?;
         let base_url = &administrator.caller.base_url;
-        let issued = platform.new_link(base_url, &user, LinkPurpose::PasswordReset, String::new());
+        let issued = platform.new_link(base_url, &user, LinkPurpose::PasswordReset);
         user.last_updated = platform.now();
         if !platform.store().replace_user_with_link(&user, &issued.link).await? {
             continue;
@@ -236,6 +236,6 @@ fn event(transition: UserTransition) -> (&'static str, &'static str) {
         UserTransition::Unlock => ("user.account.unlock_by_admin", "Unlock user account by admin"),
         UserTransition::ExpirePassword => ("user.account.expire_password", "Expire user password for Okta"),
         UserTransition::ResetPassword => ("user.account.reset_password", "User reset password for Okta"),
-        UserTransition::SetPassword => ("user.account.update_password", "User update password for Okta"),
+        UserTransition::SetPassword => UPDATE_PASSWORD,
     }
 }

@@ -1,8 +1,9 @@
 //! What can be wrong with the query of a request of the management API.
 
 use tenterhook_contract::TimestampError;
-use tenterhook_model::{SearchProblem, USER_KEY_CHARACTERS_MAX};
+use tenterhook_model::{SearchProblem, Status, USER_KEY_CHARACTERS_MAX};
 
+use super::given;
 use crate::error::ApiError;
 
 /// A problem of one parameter.
@@ -47,4 +48,21 @@ pub(crate) enum FilterProblem {
 /// Refuses a query with these problems, if there are any. `subject` is what the summary of the error names.
 pub(super) fn check(subject: &'static str, problems: Vec<QueryProblem>) -> Result<(), ApiError> {
     if problems.is_empty() { Ok(()) } else { Err(ApiError::Query { subject, problems }) }
+}
+
+/// A parameter that is `true` or `false`, where it is given, or what is wrong with it.
+pub(super) fn truth(raw: Option<&str>, name: &str, wrong: QueryProblem) -> (Option<bool>, Option<QueryProblem>) {
+    match given(raw, name).as_deref() {
+        None => (None, None),
+        Some("true") => (Some(true), None),
+        Some("false") => (Some(false), None),
+        Some(_) => (None, Some(wrong)),
+    }
+}
+
+/// The status of a new object: it is in use, unless `activate` says otherwise. `subject` is what the summary of the error names.
+pub(super) fn new_status(raw: Option<&str>, subject: &'static str) -> Result<Status, ApiError> {
+    let (activate, problem) = truth(raw, "activate", QueryProblem::Activate);
+    check(subject, problem.into_iter().collect())?;
+    Ok(if activate.unwrap_or(true) { Status::Active } else { Status::Inactive })
 }

@@ -509,20 +509,10 @@ async fn create(call: Call<Body<UserBody>>) -> Result<Json<UserAnswer>, ApiError
 
 /// Whether a new user is activated, as it is unless the query says otherwise.
 fn read_activate(raw: Option<&str>) -> Result<bool, ApiError> {
-    let (activate, problem) = truth(raw, "activate", QueryProblem::Activate);
+    let (activate, problem) = query::truth(raw, "activate", QueryProblem::Activate);
     let unsupported = unsupported(raw, &["provider", "nextLogin"]);
     query::check("query", problem.into_iter().chain(unsupported).collect())?;
     Ok(activate.unwrap_or(true))
-}
-
-/// A parameter that is `true` or `false`, where it is given, or what is wrong with it.
-fn truth(raw: Option<&str>, name: &str, wrong: QueryProblem) -> (Option<bool>, Option<QueryProblem>) {
-    match given(raw, name).as_deref() {
-        None => (None, None),
-        Some("true") => (Some(true), None),
-        Some("false") => (Some(false), None),
-        Some(_) => (None, Some(wrong)),
-    }
 }
 
 /// Parameters that ask for something that is not done. With `false` they ask for what is done anyway.
@@ -581,7 +571,7 @@ async fn unlock(call: Call<OptionalJsonBody>) -> Result<NoContent, ApiError> {
 }
 
 async fn expire_password(call: Call<OptionalJsonBody>) -> Result<Json<ExpiredAnswer>, ApiError> {
-    let (with_temporary, problem) = truth(call.query(), "tempPassword", QueryProblem::TempPassword);
+    let (with_temporary, problem) = query::truth(call.query(), "tempPassword", QueryProblem::TempPassword);
     let unsupported = unsupported(call.query(), &["revokeSessions"]);
     query::check("query", problem.into_iter().chain(unsupported).collect())?;
     let id = call.id("userId");
@@ -595,7 +585,7 @@ async fn expire_password(call: Call<OptionalJsonBody>) -> Result<Json<ExpiredAns
 
 /// The link goes to the user by mail, or into the answer.
 async fn reset_password(call: Call<OptionalJsonBody>) -> Result<Json<PasswordReset>, ApiError> {
-    let (by_mail, problem) = truth(call.query(), "sendEmail", QueryProblem::SendEmail);
+    let (by_mail, problem) = query::truth(call.query(), "sendEmail", QueryProblem::SendEmail);
     let delivery = if by_mail.unwrap_or(true) { LinkDelivery::Mail } else { LinkDelivery::Answer };
     let unsupported = unsupported(call.query(), &["revokeSessions"]);
     query::check("query", problem.into_iter().chain(unsupported).collect())?;

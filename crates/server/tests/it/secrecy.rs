@@ -58,6 +58,15 @@ async fn no_secret_reaches_the_log_an_answer_or_the_database_file() {
     }
 }
 
+/// Everything that this thread traces, until the guard is dropped.
+fn traced() -> (Lines, tracing::subscriber::DefaultGuard) {
+    let traces = Lines::default();
+    let writer = traces.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
+    (traces, tracing::subscriber::set_default(subscriber.finish()))
+}
+
 /// Everything that somebody may read who may not know a secret: the log, the API, metrics, traces, `Debug`, the files.
 async fn readable(world: &World, traces: &Lines) -> String {
     world.platform.log().flush().await;
@@ -92,11 +101,7 @@ fn marked_hook(service: SocketAddr, tokens: SocketAddr) -> Value {
 /// The secrets of channels, signatures, TLS and flows, each marked, through good calls and bad ones.
 #[tokio::test]
 async fn no_secret_of_a_channel_or_a_flow_is_seen_anywhere() {
-    let traces = Lines::default();
-    let writer = traces.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
-    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let (traces, _guard) = traced();
     let world = World::start().await;
     let token = r#"{"access_token":"channel-token-marked","token_type":"Bearer","expires_in":3600}"#;
     let refusal = r#"{"error":"invalid_client","error_description":"not client-secret-marked"}"#;
@@ -197,11 +202,7 @@ async fn nothing_sensitive_or_masked_of_an_extension_point_is_seen_anywhere() {
     const CARD: &str = "card-number-marked-secret";
     const EMAIL: &str = "ada-marked-secret@example.com";
     const NAME: &str = "name/marked-secret";
-    let traces = Lines::default();
-    let writer = traces.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
-    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let (traces, _guard) = traced();
     let world = World::start().await;
     let point = json!({
         "type": POINT, "title": "Checkout",
@@ -277,11 +278,7 @@ async fn nothing_sensitive_or_masked_of_an_extension_point_is_seen_anywhere() {
 #[tokio::test]
 async fn nothing_that_a_saml_hook_or_a_service_provider_says_of_a_user_is_seen_anywhere() {
     const RELAY_STATE: &str = "relay-marked-secret";
-    let traces = Lines::default();
-    let writer = traces.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
-    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let (traces, _guard) = traced();
     let world = World::start().await;
     let mut provider = Provider::new(&world).await;
     let service = Service::start(Behaviour::json(&json!({}))).await;

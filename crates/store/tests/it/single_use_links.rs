@@ -14,7 +14,6 @@ fn link(of: &UserId, token: &str) -> SingleUseLink {
         token_sha256: token.to_owned(),
         purpose: PURPOSE,
         user_id: of.clone(),
-        data: "{}".to_owned(),
         expires: at(100),
     }
 }

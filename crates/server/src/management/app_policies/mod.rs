@@ -102,18 +102,12 @@ async fn list(call: Call) -> Result<List<PolicyAnswer>, ApiError> {
             let shown = |policy| Box::new(EnrollmentPolicyAnswer::of(call.base_url(), policy));
             listed(&call, policies.into_iter().map(|policy| PolicyAnswer::Enrollment(shown(policy))))
         }
-        _ => Err(query::check("type", vec![QueryProblem::PolicyType]).err().unwrap_or(ApiError::Internal)),
+        _ => Err(ApiError::Query { subject: "type", problems: vec![QueryProblem::PolicyType] }),
     }
 }
 
 async fn create(call: Call<Body<EnrollmentBody>>) -> Result<Json<EnrollmentPolicyAnswer>, ApiError> {
-    let status = match given(call.query(), "activate").as_deref() {
-        None | Some("true") => Status::Active,
-        Some("false") => Status::Inactive,
-        Some(_) => {
-            return Err(query::check("policy", vec![QueryProblem::Activate]).err().unwrap_or(ApiError::Internal));
-        }
-    };
+    let status = query::new_status(call.query(), "policy")?;
     let policy = enrollment_policies::create(call.platform(), call.administrator(), status, &call.body.0).await?;
     Ok(Json(EnrollmentPolicyAnswer::of(call.base_url(), policy)))
 }

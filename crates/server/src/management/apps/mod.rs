@@ -27,7 +27,7 @@ use super::{
     given,
     members::Members,
     paging::listed_with,
-    query::{self, QueryProblem},
+    query,
     route::Routes,
 };
 use crate::error::ApiError;
@@ -158,11 +158,7 @@ async fn page_of(call: &Call, conditions: &[AppCondition], own: &[&str]) -> Resu
 }
 
 async fn create(call: Call<Body<AppBody>>) -> Result<Json<AppAnswer>, ApiError> {
-    let status = match given(call.query(), "activate").as_deref() {
-        None | Some("true") => Status::Active,
-        Some("false") => Status::Inactive,
-        Some(_) => return Err(query::check("app", vec![QueryProblem::Activate]).err().unwrap_or(ApiError::Internal)),
-    };
+    let status = query::new_status(call.query(), "app")?;
     let (app, secret) = apps::create(call.platform(), call.administrator(), status, &call.body.0).await?;
     shown(&call, app, secret.as_ref()).map(Json)
 }
