@@ -56,7 +56,7 @@ pub struct EnrollmentRule {
     pub name: String,
     /// Whether the rule does anything at all.
     pub access: EnrollmentAccess,
-    /// What becomes of somebody who has no user yet.
+    /// Whether a person without a user signs up.
     pub unknown_user_action: UnknownUserAction,
     /// Whether new users prove that they receive mail at their address before they are active.
     pub email_verification: bool,
@@ -86,13 +86,13 @@ pub enum EnrollmentAccess {
     Deny,
 }
 
-/// What becomes of somebody who has no user yet.
+/// Whether a person without a user signs up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum UnknownUserAction {
-    /// They may sign up.
+    /// The person signs up with the form.
     Register,
-    /// They may not.
+    /// The person does not sign up.
     Deny,
 }
 

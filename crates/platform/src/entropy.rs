@@ -23,7 +23,7 @@ pub fn random_token(entropy: &dyn Entropy) -> Secret {
     Secret::new(URL_SAFE_NO_PAD.encode(random_bytes::<32>(entropy)))
 }
 
-/// A password of 120 random bits, 20 characters long, for somebody who has to type it once.
+/// A temporary password of 120 random bits, 20 characters long. A user types it once.
 pub fn temporary_password(entropy: &dyn Entropy) -> Secret {
     Secret::new(URL_SAFE_NO_PAD.encode(random_bytes::<15>(entropy)))
 }

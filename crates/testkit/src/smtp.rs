@@ -47,7 +47,7 @@ pub struct TakenMail {
     pub message: String,
     /// Whether it came over TLS.
     pub is_encrypted: bool,
-    /// Who has signed in.
+    /// The user name of the login on this connection, if there was one.
     pub user: Option<String>,
 }
 

@@ -109,7 +109,7 @@ pub async fn put_user(
     causes.finish()?;
     let user = find_user(platform, &org, &id).await?;
     let (org_id, app_id, now) = (&org.org.id, app.id(), now(platform));
-    // An update of a user who has the app by a group gives the user an assignment.
+    // When the app is assigned by a group only, the update adds an assignment of the user.
     let is_assigned = path.is_none() || platform.store().assignment(org_id, &app_id, &user.id).await?.is_some();
     let change = |own: Option<&AppUser>| {
         let kept = own.filter(|_| !request.profile.is_given()).map(|own| own.profile.clone());

@@ -491,7 +491,7 @@ async fn a_list_of_policies_comes_in_pages_that_keep_its_type() {
     assert_eq!(names, ["Default Policy", "Number 0", "Number 1", "Number 2"]);
 }
 
-/// Two nodes on one database: who has changed a policy on one finds it on the other at once.
+/// Two nodes on one database: the change of a policy on one node shows on the other node at once.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
 async fn a_policy_that_one_node_has_changed_is_on_the_other_at_once() {
