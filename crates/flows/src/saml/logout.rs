@@ -263,13 +263,14 @@ impl Logout<'_> {
         let mut missed = Vec::new();
         for session in sessions {
             let apps = store.session_apps(org, &session.id).await?;
+            let user = store.find_user(org, &session.user_id).await?;
             commitment.begin();
             match store.end_session(org, (&session.id, &apps), None, None).await? {
                 Ended::Yes => {}
                 Ended::Before => continue,
                 Ended::AppsChanged | Ended::Answered => return Err(busy()),
             }
-            self.log_end(session, Some(&app.id)).await?;
+            self.log_end(user.as_ref(), Some(&app.id));
             missed.extend(apps.into_iter().map(|other| other.app_id).filter(|other| *other != app.id));
         }
         Ok(missed)
@@ -443,23 +444,22 @@ impl Logout<'_> {
                 Ended::Answered => return Err(SamlProblem::Replayed),
                 Ended::Yes => {}
             }
-            self.log_end(session, asking.map(|asking| &asking.app_id)).await?;
+            self.log_end(user.as_ref(), asking.map(|asking| &asking.app_id));
             self.log_told(&logout, user.as_ref(), &told);
             return Ok(Some((step, progress(&logout, &token))));
         }
         Err(busy())
     }
 
-    /// Logs that a session has ended, by its user or by a service provider's request.
-    async fn log_end(&self, session: &Session, asking: Option<&AppId>) -> Result<(), StoreError> {
+    /// Logs that the session of a user has ended, by the user or by a service provider's request.
+    fn log_end(&self, user: Option<&User>, asking: Option<&AppId>) {
         let Self { platform, org, caller } = *self;
-        let Some(user) = platform.store().find_user(&org.org.id, &session.user_id).await? else { return Ok(()) };
-        let event = Event::of_caller(platform.stamp(), &org.org.id, caller, user_actor(&user));
+        let Some(user) = user else { return };
+        let event = Event::of_caller(platform.stamp(), &org.org.id, caller, user_actor(user));
         let (event_type, message) = SESSION_END;
         let asking = asking.and_then(|asking| org.configuration.saml_apps.get(asking));
         let targets = asking.map(|app| Cow::Owned(saml_app_target(app)));
         platform.log_event(event.named(event_type, message).about(targets));
-        Ok(())
     }
 
     /// Logs of each service provider whether the user is signed out there, and else why not. The initiator is the service provider
