@@ -1,0 +1,105 @@
+//! The one verification of a submitted password: bounded guessing, and the same work whether the user exists or not.
+
+use std::sync::Arc;
+
+use tenterhook_contract::Secret;
+use tenterhook_model::{User, UserStatus};
+use tenterhook_platform::{
+    Caller, OrgSnapshot, Platform,
+    attempts::{ATTEMPTS_MAX, PasswordAttempts, UnmadeAttempt, key},
+    events::login_actor,
+    passwords::{HashingSource, PASSWORD_BYTES_MAX, PasswordError, Verified, verify_password},
+    refusals::Refusal,
+};
+use tenterhook_store::StoreError;
+use tokio::time::Instant;
+
+use crate::commitment::Commitment;
+
+/// A password that somebody submits for a login.
+#[derive(Clone, Copy, Debug)]
+pub struct SubmittedPassword<'a> {
+    /// The attempts of this node.
+    pub attempts: &'a Arc<PasswordAttempts>,
+    /// The login.
+    pub login: &'a str,
+    /// The password.
+    pub password: &'a Secret,
+}
+
+/// What a submitted password proves. Nobody but the log is told why a password was refused.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It is the password of this user, who is active.
+    Active(Box<User>),
+    /// It is the password of this user, whose status is another one. A flow that has no answer of its own to the status refuses as
+    /// for a wrong password, with [`log_not_active`]. The attempt counts until [`PasswordAttempts::succeeded`] is called.
+    NotActive(Box<User>),
+    /// The login is unknown, or the password is wrong. It is in the log already.
+    Wrong,
+    /// Too many attempts on the login (of an existing user or not), or with too many logins from the network. It is in the log already.
+    TooManyAttempts,
+    /// Too many passwords are being verified at present: a later try may succeed. The attempt does not count.
+    Busy,
+}
+
+/// Verifies a submitted password. `commitment` begins once the password of an active user is accepted; from then on this must run to
+/// its end.
+///
+/// # Errors
+/// When the store fails.
+pub async fn verify(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    caller: &Caller,
+    submitted: SubmittedPassword<'_>,
+    commitment: &Commitment,
+) -> Result<Verdict, StoreError> {
+    let SubmittedPassword { attempts, login, password } = submitted;
+    let network = caller.network();
+    let attempt = attempts.begin(&org.org.id, login, network, Instant::now());
+    if attempt.is_none_or(|attempt| attempt > ATTEMPTS_MAX) {
+        // Logged once per login and window, because refusing costs little.
+        if attempt.is_none_or(|attempt| attempt == ATTEMPTS_MAX + 1) {
+            platform.log_refusal(&org.org.id, caller, login_actor(None, login), Refusal::TooManyAttempts);
+        }
+        return Ok(Verdict::TooManyAttempts);
+    }
+    if password.expose().len() > PASSWORD_BYTES_MAX {
+        // No password is that long, so it is not hashed.
+        return Ok(wrong(platform, org, caller, login, None));
+    }
+    // Taken back when the database or the queue for hashing fails, or the client goes away before hashing begins.
+    let unmade = UnmadeAttempt::new(attempts, &org.org.id, login);
+    let user = platform.store().find_user_by_login(&org.org.id, login).await?;
+    let hash = user.as_ref().and_then(|user| user.password.hash());
+    let source = HashingSource::SignIn(network, key(&org.org.id, login));
+    let Verified { fits, replacement } = match verify_password(source, hash, password, || unmade.make()).await {
+        Ok(verified) => verified,
+        Err(PasswordError::Busy) => return Ok(Verdict::Busy),
+        Err(error) => return Err(error.into()),
+    };
+    let user = match user {
+        Some(user) if fits => user,
+        other => return Ok(wrong(platform, org, caller, login, other.as_ref())),
+    };
+    if user.status != UserStatus::Active {
+        return Ok(Verdict::NotActive(Box::new(user)));
+    }
+    commitment.begin();
+    attempts.succeeded(&org.org.id, login);
+    if let (Some(replacement), Some(imported)) = (replacement, user.password.hash()) {
+        platform.store().replace_password_hash(&user, imported, &replacement).await?;
+    }
+    Ok(Verdict::Active(Box::new(user)))
+}
+
+fn wrong(platform: &Platform, org: &OrgSnapshot, caller: &Caller, login: &str, user: Option<&User>) -> Verdict {
+    platform.log_refusal(&org.org.id, caller, login_actor(user, login), Refusal::InvalidCredentials);
+    Verdict::Wrong
+}
+
+/// Logs that a right password did not help, because the user is not active.
+pub fn log_not_active(platform: &Platform, org: &OrgSnapshot, caller: &Caller, login: &str, user: &User) {
+    platform.log_refusal(&org.org.id, caller, login_actor(Some(user), login), Refusal::NotActive(user.status));
+}
