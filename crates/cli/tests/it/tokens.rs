@@ -29,6 +29,11 @@ fn a_token_is_made_listed_and_revoked_under_a_running_server() {
     let base = server.line_where(|line| line.starts_with("listening on "));
     let base = base.rsplit(' ').next().unwrap();
     let status = |token: &str| api(base, token, "GET", "/api/v1/inlineHooks", None).unwrap().0;
+    // A token is logged after it is shown, and a reader of the log sees events in the order in which they were written.
+    wait::until_blocking("the first token is in the log", || {
+        let (status, events) = api(base, first, "GET", "/api/v1/logs", None).unwrap();
+        status == 200 && events.to_string().contains("system.api_token.create")
+    });
     let (done, said) = tokens(&["create", "--name", "ada"]);
     assert!(done, "{said}");
     let second = said.lines().next().unwrap().strip_prefix("admin token: ").unwrap();
