@@ -11,7 +11,7 @@ use tenterhook_model::{
 };
 use tenterhook_platform::{
     Platform, StoreError,
-    events::{named_target, user_target},
+    events::{ADD_MEMBER, named_target, user_target},
 };
 
 use crate::{
@@ -177,7 +177,7 @@ pub async fn add_member(
         error => error.into(),
     });
     if added? {
-        let (event, text) = ("group.user_membership.add", "Add user to group membership");
+        let (event, text) = ADD_MEMBER;
         log_change_of(platform, administrator, event, text, [user_target(&user), target(&group)]);
     }
     Ok(())

@@ -97,24 +97,46 @@ pub struct ErrorBody {
     #[serde(rename = "errorId")]
     id: String,
     #[serde(rename = "errorCauses")]
-    causes: Vec<ErrorBodyCause>,
+    causes: Vec<ErrorCause>,
 }
 
+/// A cause in an error body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct ErrorBodyCause {
+#[serde(rename_all = "camelCase")]
+pub struct ErrorCause {
     #[serde(rename = "errorSummary")]
     summary: String,
+    /// What kind of cause it is, where a client has to know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location_type: Option<&'static str>,
+    /// The member of the request's body that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<String>,
+}
+
+impl ErrorCause {
+    /// A cause that is about a member of the request's body, for clients that show it there.
+    pub fn at(location: String, summary: String) -> Self {
+        Self { location_type: Some("body"), location: Some(location), ..Self::from(summary) }
+    }
+
+    /// A cause of a kind that a client has to know.
+    pub fn with_reason(reason: &'static str, summary: String) -> Self {
+        Self { reason: Some(reason), ..Self::from(summary) }
+    }
+}
+
+impl From<String> for ErrorCause {
+    fn from(summary: String) -> Self {
+        Self { summary, reason: None, location_type: None, location: None }
+    }
 }
 
 impl ErrorBody {
     /// The body of `code`; `error_id` is unique per error, `oae` and 22 characters of base64url.
-    pub fn new(code: ErrorCode, detail: &str, error_id: String, causes: Vec<String>) -> Self {
-        Self {
-            code: code.as_str(),
-            summary: code.summary(detail),
-            link: code.as_str(),
-            id: error_id,
-            causes: causes.into_iter().map(|summary| ErrorBodyCause { summary }).collect(),
-        }
+    pub fn new(code: ErrorCode, detail: &str, error_id: String, causes: Vec<ErrorCause>) -> Self {
+        Self { code: code.as_str(), summary: code.summary(detail), link: code.as_str(), id: error_id, causes }
     }
 }

@@ -39,7 +39,7 @@ mod user_status;
 
 use tenterhook_contract::Secret;
 
-pub use api_error::{ErrorBody, ErrorCode};
+pub use api_error::{ErrorBody, ErrorCause, ErrorCode};
 pub use api_token::{ApiToken, HOST_POINTS_MAX, TokenRole};
 pub use app_key::AppKey;
 pub use app_members::{AppHide, AppTold, UserNameTemplate};

@@ -10,6 +10,8 @@ use tenterhook_contract::{
 pub enum LinkPurpose {
     /// It sets a new password.
     PasswordReset,
+    /// It proves that the person who signed up receives mail at the address.
+    EmailVerification,
 }
 
 impl LinkPurpose {
@@ -17,6 +19,7 @@ impl LinkPurpose {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::PasswordReset => "PASSWORD_RESET",
+            Self::EmailVerification => "EMAIL_VERIFICATION",
         }
     }
 }

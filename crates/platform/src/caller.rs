@@ -91,10 +91,16 @@ impl Caller {
             url.push('?');
             url.push_str(query);
         }
+        self.request_context_at(url)
+    }
+
+    /// `data.context.request` with this URL, for the types whose hooks have the same path whatever the endpoint is
+    /// (`overview.md` 3.3).
+    pub fn request_context_at(&self, url: impl Into<String>) -> RequestContext {
         RequestContext {
             id: self.request_id.clone(),
             method: self.method.clone(),
-            url: UrlValue { value: url },
+            url: UrlValue { value: url.into() },
             ip_address: self.ip_address.clone(),
         }
     }

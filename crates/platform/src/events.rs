@@ -22,6 +22,14 @@ pub const SESSION_START: (&str, &str) = ("user.session.start", "User login to Ok
 pub const SESSION_END: (&str, &str) = ("user.session.end", "User logout from Okta");
 /// Event type and display message of a new password, whoever has set it.
 pub const UPDATE_PASSWORD: (&str, &str) = ("user.account.update_password", "User update password for Okta");
+/// Event type and display message of a new user, whoever has created it.
+pub const CREATE_USER: (&str, &str) = ("user.lifecycle.create", "Create Okta user");
+/// Event type and display message of the activation of a user.
+pub const ACTIVATE_USER: (&str, &str) = ("user.lifecycle.activate", "Activate Okta user");
+/// Event type and display message of a new member of a group.
+pub const ADD_MEMBER: (&str, &str) = ("group.user_membership.add", "Add user to group membership");
+/// Event type and display message of a changed profile.
+pub const UPDATE_PROFILE: (&str, &str) = ("user.account.update_profile", "Update user profile for Okta");
 /// Event type and display message of single logout from an app.
 pub const SINGLE_LOGOUT: (&str, &str) = ("user.authentication.slo", "User single logout from app");
 /// Event type and display message of a sign-on to an app.

@@ -29,6 +29,7 @@ pub mod refusals;
 pub mod saml_apps;
 mod snapshot;
 mod stranger_bounds;
+mod stranger_registrations;
 mod stranger_signatures;
 mod token_uses;
 

@@ -11,6 +11,8 @@ use crate::{
 
 /// The path of the page that sets a new password.
 pub const RESET_PASSWORD_PATH: &str = "/reset_password";
+/// The path of the page that verifies the email address of a person who signed up.
+pub const VERIFY_EMAIL_PATH: &str = "/verify_email";
 /// The parameter of a link's token: one of those whose values are never logged.
 pub const TOKEN_PARAMETER: &str = "token";
 /// Longest token that is looked up.
@@ -29,6 +31,7 @@ pub struct NewLink {
 fn path_of(purpose: LinkPurpose) -> &'static str {
     match purpose {
         LinkPurpose::PasswordReset => RESET_PASSWORD_PATH,
+        LinkPurpose::EmailVerification => VERIFY_EMAIL_PATH,
     }
 }
 
@@ -36,6 +39,7 @@ fn path_of(purpose: LinkPurpose) -> &'static str {
 pub fn good_for(purpose: LinkPurpose) -> (i64, &'static str) {
     match purpose {
         LinkPurpose::PasswordReset => (3_600, "one hour"),
+        LinkPurpose::EmailVerification => (7 * 86_400, "seven days"),
     }
 }
 

@@ -21,6 +21,7 @@ use crate::{
     metrics::{Counting, Metrics},
     orgs::{ORGS_LOADED_MAX, Orgs, Room},
     refusals::Refusals,
+    stranger_registrations::StrangerRegistrations,
     stranger_signatures::StrangerSignatures,
 };
 
@@ -103,6 +104,7 @@ pub struct Platform {
     settings: Settings,
     pub(crate) hook_types: Arc<HookTypes>,
     refusals: Refusals,
+    stranger_registrations: StrangerRegistrations,
     stranger_signatures: StrangerSignatures,
     host_tokens: Arc<HostTokens>,
     pub(crate) orgs: Orgs,
@@ -165,6 +167,7 @@ impl Platform {
             entropy,
             hook_types,
             refusals: Refusals::new(),
+            stranger_registrations: StrangerRegistrations::new(),
             stranger_signatures: StrangerSignatures::new(),
             host_tokens: Arc::default(),
             orgs: Orgs::new(&settings.base_url),
@@ -202,6 +205,10 @@ impl Platform {
     /// The bounds of System Log events of unauthenticated requests.
     pub(crate) fn refusals(&self) -> &Refusals {
         &self.refusals
+    }
+
+    pub(crate) fn stranger_registrations(&self) -> &StrangerRegistrations {
+        &self.stranger_registrations
     }
 
     pub(crate) fn stranger_signatures(&self) -> &StrangerSignatures {

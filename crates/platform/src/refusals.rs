@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::{
     Caller, Network, Platform,
     caller::logged_url,
-    events::{Event, RATE_LIMIT_VIOLATION, SESSION_END, SESSION_START, SIGN_ON, unknown_actor},
+    events::{CREATE_USER, Event, RATE_LIMIT_VIOLATION, SESSION_END, SESSION_START, SIGN_ON, unknown_actor},
     stranger_bounds::{Rate, Rates, StrangerBounds},
 };
 
@@ -54,6 +54,8 @@ pub enum Refusal {
     SignOn(&'static str),
     /// A message about a logout at a SAML app, with the reason.
     SignOut(&'static str),
+    /// A registration, with the reason.
+    SignUp(&'static str),
 }
 
 /// An endpoint at which OAuth clients are refused.
@@ -117,13 +119,14 @@ impl Refusal {
             Self::Client(endpoint, _) => endpoint.event(),
             Self::SignOn(_) => SIGN_ON,
             Self::SignOut(_) => SESSION_END,
+            Self::SignUp(_) => CREATE_USER,
         };
         let (result, reason) = match self {
             Self::InvalidCredentials => (LogResult::Failure, Some("INVALID_CREDENTIALS".into())),
             Self::TooManyAttempts => (LogResult::Failure, Some("TOO_MANY_ATTEMPTS".into())),
             Self::NotActive(status) => (LogResult::Failure, Some(status.as_str().into())),
             Self::RateLimit => (LogResult::RateLimit, None),
-            Self::Client(_, reason) | Self::SignOn(reason) | Self::SignOut(reason) => {
+            Self::Client(_, reason) | Self::SignOn(reason) | Self::SignOut(reason) | Self::SignUp(reason) => {
                 (LogResult::Failure, Some(reason.into()))
             }
         };

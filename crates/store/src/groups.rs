@@ -226,7 +226,7 @@ impl Store {
 }
 
 /// Notes that the members of groups have changed.
-async fn note_members_changed(
+pub(crate) async fn note_members_changed(
     transaction: &Transaction,
     org: &OrgId,
     groups: SimpleExpr,

@@ -54,6 +54,7 @@ mod plans;
 mod pool;
 mod postgres_url;
 mod readiness;
+mod registrations;
 mod rotation;
 mod saml_sessions;
 mod sessions;

@@ -78,7 +78,7 @@ impl Store {
 }
 
 /// Adds a link; it replaces the user's link of the same purpose.
-async fn put_link(connection: &impl ConnectionTrait, link: &SingleUseLink) -> Result<(), DbErr> {
+pub(crate) async fn put_link(connection: &impl ConnectionTrait, link: &SingleUseLink) -> Result<(), DbErr> {
     let of_user = Column::OrgId.eq(link.org_id.as_str()).and(Column::UserId.eq(link.user_id.as_str()));
     let previous = of_user.and(Column::Purpose.eq(link.purpose.as_str()));
     Entity::delete_many().filter(previous).exec(connection).await?;

@@ -297,7 +297,7 @@ fn searched_us(time: Timestamp) -> i64 {
     time.as_micros() - time.as_micros().rem_euclid(1_000)
 }
 
-fn user_row(user: &User) -> Result<user::ActiveModel, StoreError> {
+pub(crate) fn user_row(user: &User) -> Result<user::ActiveModel, StoreError> {
     let [email_key, first_name_key, last_name_key, external_id_key] = keys_of(&user.profile);
     Ok(user::ActiveModel {
         org_id: Set(user.org_id.to_string()),

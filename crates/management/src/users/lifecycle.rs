@@ -5,9 +5,9 @@ use tenterhook_model::{LinkPurpose, Password, User, UserStatus, UserTransition};
 use tenterhook_platform::{
     Platform,
     entropy::temporary_password,
-    events::{UPDATE_PASSWORD, user_target},
+    events::{ACTIVATE_USER, UPDATE_PASSWORD, user_target},
     links::good_for,
-    mail::{Letter, MailAddress, MailKind, MailRefused, Posting},
+    mail::{Letter, LetterLink, MailAddress, MailKind, MailRefused, Posting},
     passwords::{HashingSource, hash_password, verify_password},
 };
 
@@ -149,8 +149,7 @@ pub async fn reset_password(
             kind: MailKind::PasswordReset,
             org_name: &org.name,
             login: &user.profile.login,
-            link: &issued.address,
-            good_for,
+            link: Some(LetterLink { address: &issued.address, good_for }),
         };
         let transaction_id = administrator.caller.request_id.to_string();
         place.send(letter.compose(to), Posting { about: user_target(&user), transaction_id });
@@ -229,7 +228,7 @@ pub(super) fn log_transition(
 
 fn event(transition: UserTransition) -> (&'static str, &'static str) {
     match transition {
-        UserTransition::Activate => ("user.lifecycle.activate", "Activate Okta user"),
+        UserTransition::Activate => ACTIVATE_USER,
         UserTransition::Deactivate => ("user.lifecycle.deactivate", "Deactivate Okta user"),
         UserTransition::Suspend => ("user.lifecycle.suspend", "Suspend Okta user"),
         UserTransition::Unsuspend => ("user.lifecycle.unsuspend", "Unsuspend Okta user"),

@@ -15,7 +15,7 @@ use tenterhook_contract::{
 use tenterhook_model::{Password, Profile, USER_OF_THE_TOKEN, User, UserPage, UserQuery, UserStatus, UserTransition};
 use tenterhook_platform::{
     Platform,
-    events::user_target,
+    events::{CREATE_USER, UPDATE_PROFILE, user_target},
     passwords::{PasswordError, hash_password},
 };
 use tenterhook_store::StoreError;
@@ -83,7 +83,8 @@ async fn add(
     let id = UserId::from_parts(unix_ms, random);
     let user = new_user(platform, administrator.token.org_id.clone(), id, profile, password, activate).await?;
     platform.store().insert_user(&user).await?;
-    log_change(platform, administrator, "user.lifecycle.create", "Create Okta user", user_target(&user));
+    let (event_type, message) = CREATE_USER;
+    log_change(platform, administrator, event_type, message, user_target(&user));
     Ok(user)
 }
 
@@ -177,8 +178,8 @@ pub async fn update(
     })
     .await?;
     if before.profile != after.profile {
-        let text = "Update user profile for Okta";
-        log_change(platform, administrator, "user.account.update_profile", text, user_target(&after));
+        let (event_type, message) = UPDATE_PROFILE;
+        log_change(platform, administrator, event_type, message, user_target(&after));
     }
     if before.password != after.password {
         lifecycle::log_transition(platform, administrator, UserTransition::SetPassword, &after);

@@ -1,22 +1,29 @@
-//! What mails say: one form for every kind, a sentence and a link, as plain text and as HTML.
+//! What mails say: one form for every kind, a sentence and, for most of them, a link, as plain text and as HTML.
 
 use askama::Template;
 use tenterhook_contract::Secret;
 
 use super::{Mail, MailAddress, MailKind};
 
-/// A mail with a link, before it is composed.
+/// A mail before it is composed.
 #[derive(Clone, Copy, Debug)]
 pub struct Letter<'a> {
     /// What it is for.
     pub kind: MailKind,
     /// The name of the org.
     pub org_name: &'a str,
-    /// The login of the user whom the link is for.
+    /// The login of the user whom it is for.
     pub login: &'a str,
-    /// The link.
-    pub link: &'a Secret,
-    /// How long the link is good, in words: `one hour`.
+    /// The link, except in a mail that only tells something.
+    pub link: Option<LetterLink<'a>>,
+}
+
+/// The link of a mail.
+#[derive(Clone, Copy, Debug)]
+pub struct LetterLink<'a> {
+    /// Its address.
+    pub address: &'a Secret,
+    /// How long it is good, in words: `one hour`.
     pub good_for: &'a str,
 }
 
@@ -63,6 +70,18 @@ fn words(kind: MailKind) -> Words {
             action: "Set a new password",
             unexpected: "If you did not expect this mail, ask your administrator before you open the link.",
         },
+        MailKind::EmailVerification => Words {
+            subject: "Verify your email address",
+            sentence: "Somebody has signed up with this email address. Verify it with the link below, then you can sign in.",
+            action: "Verify my email address",
+            unexpected: "If you have not signed up, do not open the link: without it the account cannot be used.",
+        },
+        MailKind::AccountExists => Words {
+            subject: "You already have an account",
+            sentence: "Somebody has tried to sign up with your username. You already have an account, so nothing was changed: go to the application and sign in.",
+            action: "",
+            unexpected: "If it was not you, you need not do anything.",
+        },
     }
 }
 
@@ -77,8 +96,7 @@ mod tests {
             kind: MailKind::PasswordReset,
             org_name: "R&D <b>\r\nBcc: eve@example.com",
             login: "ada<script>@example.com",
-            link: &link,
-            good_for: "one hour",
+            link: Some(LetterLink { address: &link, good_for: "one hour" }),
         };
         let Ok(to) = MailAddress::parse("ada@example.com") else { panic!("it is an address") };
         let mail = letter.compose(to);
@@ -92,6 +110,11 @@ mod tests {
         );
         for body in [text, html] {
             assert!(body.contains("one hour") && body.contains("An administrator has reset your password."), "{body}");
+        }
+        let Ok(to) = MailAddress::parse("ada@example.com") else { panic!("it is an address") };
+        let mail = Letter { kind: MailKind::AccountExists, link: None, ..letter }.compose(to);
+        for body in [mail.text.expose(), mail.html.expose()] {
+            assert!(body.contains("You already have an account") && !body.contains("link"), "{body}");
         }
     }
 }

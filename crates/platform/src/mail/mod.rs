@@ -14,7 +14,7 @@ use tenterhook_contract::Secret;
 use tenterhook_engine::BoxFuture;
 
 pub use self::{
-    letter::Letter,
+    letter::{Letter, LetterLink},
     mailer::{MAILS_MAX, MAILS_PER_ORG_MAX, MailPlace, MailRefused, Mailer, Posting},
     smtp::{Smtp, SmtpError, SmtpLogin, SmtpSecurity, SmtpSettings},
 };
@@ -27,6 +27,10 @@ const SUBJECT_CHARACTERS_MAX: usize = 200;
 pub enum MailKind {
     /// A link that sets a new password.
     PasswordReset,
+    /// A link that verifies the address of a person who signed up.
+    EmailVerification,
+    /// Tells the owner of an address that somebody tried to sign up with it.
+    AccountExists,
 }
 
 impl MailKind {
@@ -34,6 +38,8 @@ impl MailKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::PasswordReset => "PASSWORD_RESET",
+            Self::EmailVerification => "EMAIL_VERIFICATION",
+            Self::AccountExists => "ACCOUNT_EXISTS",
         }
     }
 }

@@ -20,6 +20,7 @@ mod opening;
 mod orgs;
 mod outages;
 mod people;
+mod registrations;
 mod rotation;
 mod saml_sessions;
 mod single_use_links;

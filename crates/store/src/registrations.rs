@@ -1,0 +1,93 @@
+//! Registrations: a new user with its groups and its link, all of it or nothing.
+
+use std::collections::HashSet;
+
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    sea_query::{Expr, ExprTrait as _},
+};
+use tenterhook_contract::{
+    Timestamp,
+    id::{GroupId, OrgId, UserId},
+};
+use tenterhook_model::{LinkPurpose, SingleUseLink, User};
+
+use crate::{
+    Store, StoreError,
+    entity::{group_member, single_use_link, user, user_group},
+    groups::note_members_changed,
+    single_use_links::put_link,
+    store::{duplicate, parse},
+    users::user_row,
+};
+
+impl Store {
+    /// Adds a user with its memberships and the link that activates it, in one transaction. Groups that there are not, or no
+    /// longer, are left out. Returns the groups that the user is in.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] when the login is taken in the org.
+    pub async fn register_user(
+        &self,
+        user: &User,
+        groups: &[GroupId],
+        link: Option<&SingleUseLink>,
+    ) -> Result<Vec<(GroupId, String)>, StoreError> {
+        let org = &user.org_id;
+        let transaction = self.connections.writer.begin().await?;
+        // The groups first and in the order of their ids, as when a user is deleted: so that no two transactions wait for each
+        // other, and no group is deleted before its member is there.
+        let rows = if groups.is_empty() {
+            Vec::new()
+        } else {
+            user_group::Entity::find()
+                .select_only()
+                .columns([user_group::Column::Id, user_group::Column::Name])
+                .filter(user_group::Column::OrgId.eq(org.as_str()))
+                .filter(user_group::Column::Id.is_in(groups.iter().map(GroupId::as_str)))
+                .order_by_asc(user_group::Column::Id)
+                .lock_exclusive()
+                .into_tuple::<(String, String)>()
+                .all(&transaction)
+                .await?
+        };
+        let inserted = user::Entity::insert(user_row(user)?).exec_without_returning(&transaction).await;
+        if let Err(error) = inserted {
+            transaction.rollback().await;
+            return Err(duplicate("user")(error));
+        }
+        if !rows.is_empty() {
+            let ids = rows.iter().map(|(id, _)| id.as_str()).collect::<HashSet<_>>();
+            let these = Expr::col(user_group::Column::Id).is_in(ids);
+            note_members_changed(&transaction, org, these, user.created).await?;
+            let members = rows.iter().map(|(group, _)| group_member::ActiveModel {
+                org_id: Set(org.to_string()),
+                group_id: Set(group.clone()),
+                user_id: Set(user.id.to_string()),
+            });
+            group_member::Entity::insert_many(members).exec_without_returning(&transaction).await?;
+        }
+        if let Some(link) = link {
+            put_link(&transaction, link).await?;
+        }
+        transaction.commit().await?;
+        rows.into_iter().map(|(id, name)| Ok((parse("group", &id)?, name))).collect()
+    }
+
+    /// Whether a user has a link of this purpose that works.
+    pub async fn has_link(
+        &self,
+        org: &OrgId,
+        user: &UserId,
+        purpose: LinkPurpose,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let links = single_use_link::Entity::find()
+            .filter(single_use_link::Column::OrgId.eq(org.as_str()))
+            .filter(single_use_link::Column::UserId.eq(user.as_str()))
+            .filter(single_use_link::Column::Purpose.eq(purpose.as_str()))
+            .filter(single_use_link::Column::ExpiresUs.gt(now.as_micros()));
+        Ok(links.count(&self.connections.reader).await? > 0)
+    }
+}
