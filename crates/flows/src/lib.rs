@@ -6,6 +6,7 @@ pub mod commitment;
 pub mod host;
 pub mod oauth;
 pub mod password_reset;
+pub mod registration;
 pub mod saml;
 pub mod sign_in;
 mod user_groups;

@@ -107,7 +107,8 @@ pub async fn reset(
     Ok(Reset::Busy)
 }
 
-fn unfit(password: &Secret, login: &str) -> Option<Unfit> {
+/// Why a password cannot be taken for a user with this login, if it cannot.
+pub(crate) fn unfit(password: &Secret, login: &str) -> Option<Unfit> {
     let password = password.expose();
     if password.len() > PASSWORD_BYTES_MAX {
         return Some(Unfit::TooLong);

@@ -9,7 +9,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tenterhook_contract::HookTypeName;
 use tenterhook_engine::Entropy;
 use tenterhook_management::administrator::ManagementError;
-use tenterhook_model::{ErrorBody, ErrorCode};
+use tenterhook_model::{ErrorBody, ErrorCause, ErrorCode};
 use tenterhook_platform::{OrgError, StoreError, entropy::random_bytes, passwords::PasswordError};
 
 use crate::{
@@ -55,6 +55,8 @@ pub(crate) enum ApiError {
     MethodNotAllowed,
     /// The search of a list is not supported.
     Filter(FilterProblem),
+    /// A form that somebody wanted to sign up with, with what is wrong with its fields.
+    Form { code: ErrorCode, status: StatusCode, detail: &'static str, causes: Vec<ErrorCause> },
     /// Over the rate limit.
     RateLimited,
     /// A defect.
@@ -149,6 +151,7 @@ impl ApiError {
             Self::UnknownPath => plain(ErrorCode::UnknownPath),
             Self::MethodNotAllowed => plain(ErrorCode::MethodNotAllowed),
             Self::Filter(problem) => (ErrorCode::InvalidFilter, 400, problem.to_string(), Vec::new()),
+            Self::Form { code, status, detail, .. } => (code, status.as_u16(), detail.to_owned(), Vec::new()),
             Self::RateLimited => plain(ErrorCode::RateLimited),
             Self::Internal => plain(ErrorCode::Internal),
         }
@@ -234,7 +237,7 @@ fn of_management(error: ManagementError) -> (ErrorCode, u16, String, Vec<String>
 struct ErrorDraft {
     code: ErrorCode,
     detail: String,
-    causes: Vec<String>,
+    causes: Vec<ErrorCause>,
 }
 
 /// Writes the body of an answer that is an [`ApiError`]; any other answer stays as it is.
@@ -251,10 +254,15 @@ pub(crate) fn with_error_body(mut response: Response, entropy: &dyn Entropy) -> 
 }
 
 impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
+        let mut causes = match &mut self {
+            Self::Form { causes, .. } => std::mem::take(causes),
+            _ => Vec::new(),
+        };
         let unauthenticated = matches!(self, Self::InvalidToken(_));
         let lacking = matches!(self, Self::UnknownPath | Self::Management(ManagementError::NotFound { .. }));
-        let (code, status, detail, causes) = self.parts();
+        let (code, status, detail, texts) = self.parts();
+        causes.extend(texts.into_iter().map(ErrorCause::from));
         // Every status of the catalogue is valid.
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = status.into_response();

@@ -19,6 +19,7 @@ mod pace;
 mod patience;
 mod plain_text;
 mod rate_limit;
+mod registration;
 mod saml;
 mod to_its_end;
 mod trusted_proxies;
@@ -182,6 +183,7 @@ pub fn router_with(
         .merge(
             oauth::routes()
                 .merge(saml::routes())
+                .merge(registration::routes())
                 .route_layer(middleware::from_fn_with_state(app.clone(), judged_again)),
         )
         .merge(hosted.pages.with_state(()))

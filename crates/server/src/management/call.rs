@@ -284,7 +284,7 @@ impl JsonBody {
 }
 
 /// The bytes of a JSON body, `bytes_max` at most.
-pub(super) async fn json_bytes(request: Request, bytes_max: usize) -> Result<Bytes, ApiError> {
+pub(crate) async fn json_bytes(request: Request, bytes_max: usize) -> Result<Bytes, ApiError> {
     let (parts, body) = request.into_parts();
     let bytes = read_body(body, bytes_max).await?;
     if bytes.is_empty() {
@@ -337,7 +337,7 @@ impl RequestBody for OptionalJsonBody {
 }
 
 /// The error of a body that could not be parsed.
-pub(super) fn unparsable(error: &serde_json::Error) -> ApiError {
+pub(crate) fn unparsable(error: &serde_json::Error) -> ApiError {
     // serde_json has no kind for this error.
     if error.to_string().starts_with("recursion limit exceeded") {
         ApiError::BodyTooDeep

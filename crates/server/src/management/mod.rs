@@ -5,7 +5,7 @@ mod api_tokens;
 mod app_policies;
 mod apps;
 mod bindings;
-mod call;
+pub(crate) mod call;
 mod claims;
 mod clients;
 mod description;

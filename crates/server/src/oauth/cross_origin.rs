@@ -1,4 +1,4 @@
-//! Pages of registered clients may call the token endpoints from their own origin (the Fetch standard's CORS protocol).
+//! Pages of registered clients may call the token endpoints and sign people up from their own origin (the Fetch standard's CORS protocol).
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ const PREFLIGHT: [(header::HeaderName, HeaderValue); 3] = [
 ];
 
 /// Answers preflights of pages of registered clients; others get a 405.
-pub(super) async fn preflight(Extension(org): Extension<Arc<OrgSnapshot>>, headers: HeaderMap) -> Response {
+pub(crate) async fn preflight(Extension(org): Extension<Arc<OrgSnapshot>>, headers: HeaderMap) -> Response {
     let asks = headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     if asks && registered_origin(&org, &headers).is_some() {
         (StatusCode::NO_CONTENT, PREFLIGHT).into_response()
@@ -31,7 +31,7 @@ pub(super) async fn preflight(Extension(org): Extension<Arc<OrgSnapshot>>, heade
 }
 
 /// Lets a page read the answer when its origin is that of a client's redirect URI.
-pub(super) async fn cross_origin(
+pub(crate) async fn cross_origin(
     Extension(org): Extension<Arc<OrgSnapshot>>,
     request: Request,
     next: Next,

@@ -1,7 +1,7 @@
 //! OAuth 2.0 and OpenID Connect endpoints of custom authorization servers.
 
 mod authorize;
-mod cross_origin;
+pub(crate) mod cross_origin;
 mod errors;
 mod token;
 

@@ -39,6 +39,7 @@ mod plain_text;
 mod preview;
 mod raw_http2;
 mod refused_clients;
+mod registration;
 mod reset_password;
 mod saml;
 mod secrecy;

@@ -1,0 +1,142 @@
+//! The verification of an email address: the mail with a link, and the use of the link, which activates the user.
+
+use std::borrow::Cow;
+
+use tenterhook_contract::Secret;
+use tenterhook_model::{LinkPurpose, SingleUseLink, User, UserStatus, UserTransition};
+use tenterhook_platform::{
+    Caller, OrgSnapshot, Platform,
+    events::{ACTIVATE_USER, Event, user_actor, user_target},
+    links::{NewLink, good_for},
+    mail::{Letter, LetterLink, MailAddress, MailKind, MailPlace, Posting},
+};
+use tenterhook_store::{Redeemed, StoreError};
+
+use crate::commitment::Commitment;
+
+const PURPOSE: LinkPurpose = LinkPurpose::EmailVerification;
+/// How often a change of the user is tried, because another change was stored first.
+const TRIES_MAX: usize = 10;
+
+/// A place in the queue of mails, and the address of the person who signs up.
+pub(super) struct Verifying {
+    pub(super) place: MailPlace,
+    pub(super) to: MailAddress,
+}
+
+/// What became of the use of a link.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verified {
+    /// The user is active now.
+    Done,
+    /// The link does not work: it was used, replaced, or has expired, or the user is not waiting for it.
+    LinkGone,
+    /// The user is changed by others; the link still works.
+    Busy,
+}
+
+/// A link for a user who is about to be added.
+pub(super) fn new_link(platform: &Platform, caller: &Caller, user: &User) -> NewLink {
+    platform.new_link(&caller.base_url, user, PURPOSE)
+}
+
+/// Sends the mail with the link.
+pub(super) fn send(
+    org: &OrgSnapshot,
+    caller: &Caller,
+    user: &User,
+    issued: &NewLink,
+    Verifying { place, to }: Verifying,
+) {
+    let (_, good_for) = good_for(PURPOSE);
+    let letter = Letter {
+        kind: MailKind::EmailVerification,
+        org_name: &org.org.name,
+        login: &user.profile.login,
+        link: Some(LetterLink { address: &issued.address, good_for }),
+    };
+    place.send(letter.compose(to), posting(caller, user));
+}
+
+/// Tells the owner of a login that somebody has signed up with it: a person who has not verified the address yet gets a new link,
+/// anybody else a mail that says that there is an account.
+pub(super) async fn tell_owner(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    caller: &Caller,
+    login: &str,
+    verifying: Verifying,
+) -> Result<(), StoreError> {
+    let Some(owner) = platform.store().find_user_by_login(&org.org.id, login).await? else { return Ok(()) };
+    // The mail goes to the owner's address, whatever the form says.
+    let Ok(to) = MailAddress::parse(&owner.profile.email) else { return Ok(()) };
+    let verifying = Verifying { to, ..verifying };
+    let waits = owner.status == UserStatus::Staged
+        && platform.store().has_link(&org.org.id, &owner.id, PURPOSE, platform.now()).await?;
+    if waits {
+        let issued = new_link(platform, caller, &owner);
+        if platform.store().replace_user_with_link(&owner, &issued.link).await? {
+            send(org, caller, &owner, &issued, verifying);
+        }
+        return Ok(());
+    }
+    let Verifying { place, to } = verifying;
+    let letter =
+        Letter { kind: MailKind::AccountExists, org_name: &org.org.name, login: &owner.profile.login, link: None };
+    place.send(letter.compose(to), posting(caller, &owner));
+    Ok(())
+}
+
+fn posting(caller: &Caller, user: &User) -> Posting {
+    Posting { about: user_target(user), transaction_id: caller.request_id.to_string() }
+}
+
+/// The user whom a link is for, while it works. Does not use it up.
+///
+/// # Errors
+/// When the store fails.
+pub async fn user_of_link(platform: &Platform, org: &OrgSnapshot, token: &Secret) -> Result<Option<User>, StoreError> {
+    Ok(find(platform, org, token).await?.map(|(_, user)| user))
+}
+
+async fn find(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    token: &Secret,
+) -> Result<Option<(SingleUseLink, User)>, StoreError> {
+    let found = platform.find_link(org, token, PURPOSE).await?;
+    Ok(found.filter(|(_, user)| user.status == UserStatus::Staged))
+}
+
+/// Activates the user whom a link is for, and uses the link up. `commitment` begins before anything is stored; from then on this must
+/// run to its end.
+///
+/// # Errors
+/// When the store fails.
+pub async fn verify(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    caller: &Caller,
+    token: &Secret,
+    commitment: &Commitment,
+) -> Result<Verified, StoreError> {
+    commitment.begin();
+    for _ in 0..TRIES_MAX {
+        let Some((link, mut user)) = find(platform, org, token).await? else { return Ok(Verified::LinkGone) };
+        let now = platform.now();
+        let Some(after) = user.status.after(UserTransition::Activate) else { return Ok(Verified::LinkGone) };
+        user.enter(after, now);
+        user.last_updated = now;
+        match platform.store().redeem_link(&link, &user, now).await? {
+            Redeemed::Done => {
+                let (event_type, message) = ACTIVATE_USER;
+                let event = Event::of_caller(platform.stamp(), &org.org.id, caller, user_actor(&user));
+                platform.log_event(event.named(event_type, message).about([Cow::Owned(user_target(&user))]));
+                return Ok(Verified::Done);
+            }
+            Redeemed::Gone => return Ok(Verified::LinkGone),
+            Redeemed::Contended => {}
+        }
+    }
+    Ok(Verified::Busy)
+}
