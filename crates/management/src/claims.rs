@@ -1,13 +1,16 @@
 //! Claim definitions of authorization servers.
 
 use tenterhook_contract::token::reserved::BOTH;
-use tenterhook_model::{ClaimDefinition, ClaimSource, ClaimTarget, Expression, GroupFilter, GroupFilterKind};
+use tenterhook_model::{
+    ClaimDefinition, ClaimSource, ClaimTarget, ConfigurationRecord as _, Expression, GroupFilter, GroupFilterKind,
+    GroupPattern,
+};
 use tenterhook_platform::{OrgSnapshot, Platform};
 
 use crate::{
     administrator::{Administrator, ManagementError, OBJECTS_MAX, check_room, org_of},
     authorization_servers::{self, below_server, find_below_server},
-    expressions,
+    expressions, patterns,
     provision::claim_of,
     request::{Causes, Given, Submitted, none_of},
     resource::{Change, Done, Resource, changed, check_unique},
@@ -109,6 +112,7 @@ pub async fn create(
     server: &str,
     submitted: &Submitted<ClaimRequest>,
 ) -> Result<ClaimDefinition, ManagementError> {
+    let _compiled = compiled(&submitted.request).await;
     changed(platform, administrator, Done::Created, |org| {
         let id = &authorization_servers::find(org, server)?.id;
         let claim = read(org, submitted, claim_of(platform, id, "", Expression::constant("")))?;
@@ -127,6 +131,7 @@ pub async fn replace(
     path: (&str, &str),
     submitted: &Submitted<ClaimRequest>,
 ) -> Result<ClaimDefinition, ManagementError> {
+    let _compiled = compiled(&submitted.request).await;
     changed(platform, administrator, Done::Updated, |org| {
         let claim = read(org, submitted, find_below_server::<ClaimDefinition>(org, path)?.clone())?;
         check_unique(org, &claim)?;
@@ -191,8 +196,40 @@ fn read(
     let known = |name: &String| claim.scopes.contains(name);
     scopes::refuse_unknown(&mut causes, SCOPES, (org, &claim.authorization_server_id), &scopes, known, "");
     let status = causes.status(&request.status, claim.status);
+    if causes.is_empty() {
+        let others = ClaimDefinition::list(&org.configuration).below(&claim.authorization_server_id);
+        let others = others.filter(|other| other.id != claim.id).flat_map(|other| patterns_of(&other.source));
+        let named: Vec<_> = patterns_of(&source).into_iter().map(|pattern| ("value".to_owned(), pattern)).collect();
+        patterns::check(&mut causes, "The claims of an authorization server have", others, &named);
+    }
     causes.finish()?;
     Ok(ClaimDefinition { name, target, source, always_include_in_token, scopes, status, ..claim })
+}
+
+/// The regular expressions of a request, compiled: the change, which other changes of the org wait for, finds them so. What is wrong
+/// with the request is said there.
+async fn compiled(request: &ClaimRequest) -> Vec<GroupPattern> {
+    let Some(value) = request.value.value() else { return Vec::new() };
+    let patterns: Vec<_> = if request.value_type.value().is_some_and(|kind| kind == GROUPS) {
+        let kind = request
+            .group_filter_type
+            .value()
+            .map_or(Some(GroupFilterKind::Regex), |name| GroupFilterKind::of_name(name));
+        let filter = kind.and_then(|kind| GroupFilter::new(kind, value).ok());
+        filter.iter().filter_map(GroupFilter::pattern).cloned().collect()
+    } else {
+        let expression = Expression::parse(value).ok();
+        expression.iter().flat_map(Expression::patterns).cloned().collect()
+    };
+    patterns::compiled(patterns).await
+}
+
+/// The regular expressions of a claim.
+fn patterns_of(source: &ClaimSource) -> Vec<&GroupPattern> {
+    match source {
+        ClaimSource::Expression(expression) => expression.patterns(),
+        ClaimSource::Groups(filter) => filter.pattern().into_iter().collect(),
+    }
 }
 
 /// The expression of a request, or else the `stored` source.

@@ -22,6 +22,7 @@ pub mod hook_security;
 pub mod hooks;
 pub mod logs;
 pub mod orgs;
+pub mod patterns;
 pub mod policy_rules;
 pub mod preview;
 mod priority;

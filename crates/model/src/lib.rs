@@ -18,6 +18,7 @@ mod extension_point;
 mod grant;
 mod group;
 mod group_filter;
+mod group_pattern;
 mod group_query;
 mod log;
 mod objects;
@@ -67,6 +68,7 @@ pub use group::{
     everyone_id, group_key,
 };
 pub use group_filter::{GROUP_NAMES_MAX, GroupFilter, GroupFilterKind, GroupFilterProblem, TooManyGroups};
+pub use group_pattern::GroupPattern;
 pub use group_query::{GroupCondition, GroupQuery, GroupTime, Narrowed, TextMatch, TimeMatch};
 pub use log::{
     DebugData, DebugValue, LogClient, LogCursor, LogCursorError, LogEvent, LogFilter, LogPage, LogQuery, LogResult,

@@ -7,6 +7,7 @@ use tenterhook_contract::{
     id::UserId,
     problem::shown,
     profile::{ProfileSchema, TIME_ZONE, spelled},
+    saml::assertion::is_xml_text,
 };
 
 /// Longest text of a base attribute in characters.
@@ -27,6 +28,11 @@ const LOCALE: &str = "locale";
 const EXTERNAL_ID: &str = "externalId";
 const BLANK: &str = "The field cannot be left blank";
 const INVALID: &str = "The field has an invalid value";
+/// Of login, email and names, which pages, lists and mails show on one line.
+const NOT_ONE_LINE: &str =
+    "The field cannot have line breaks, other control characters, or characters that XML 1.0 does not allow";
+/// Of the others: an address may have lines.
+const NOT_TEXT: &str = "The field cannot have control characters other than line breaks and tabs, or characters that XML 1.0 does not allow";
 
 /// The attributes of a user. Those that every user has are texts; other attributes exist only if they were set.
 ///
@@ -209,7 +215,13 @@ impl Reader<'_> {
 
     fn required(&mut self, name: &str) -> Option<String> {
         match self.members.shift_remove(name) {
-            Some(Value::String(text)) if is_text(&text) => return Some(text),
+            Some(Value::String(text)) if is_text(&text) => {
+                let is_stored = self.stored.and_then(|stored| stored.always(name)) == Some(text.as_str());
+                if is_stored || is_shown_as_it_is(&text, false) {
+                    return Some(text);
+                }
+                self.cause(name, NOT_ONE_LINE);
+            }
             None | Some(Value::Null) => self.cause(name, BLANK),
             Some(_) => self.cause(name, INVALID),
         }
@@ -282,6 +294,7 @@ impl Reader<'_> {
             (true, _) => Err(INVALID.to_owned()),
             (false, value) => attribute.judge(value).map_err(|wanted| format!("The field {wanted}")),
         };
+        let fits = fits.and_then(|()| if has_only_texts(value) { Ok(()) } else { Err(NOT_TEXT.to_owned()) });
         if let Err(text) = &fits {
             self.cause(name, text);
         }
@@ -309,4 +322,85 @@ fn is_named(name: &str) -> bool {
 
 fn is_text(text: &str) -> bool {
     !text.trim().is_empty() && text.chars().count() <= ATTRIBUTE_CHARACTERS_MAX
+}
+
+/// Whether every text of a value can be shown, and written into an assertion.
+fn has_only_texts(value: &Value) -> bool {
+    match value {
+        Value::String(text) => is_shown_as_it_is(text, true),
+        Value::Array(items) => items.iter().all(has_only_texts),
+        _ => true,
+    }
+}
+
+/// Whether a text has no character that moves the cursor, ends a line or cannot be in XML. With `lines`, line breaks and tabs are taken.
+fn is_shown_as_it_is(text: &str, lines: bool) -> bool {
+    let is_refused = |character: char| match character {
+        '\t' | '\n' | '\r' => !lines,
+        '\u{2028}' | '\u{2029}' => true,
+        character => character.is_control(),
+    };
+    !text.contains(is_refused) && is_xml_text(text)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(members: &Value, stored: Option<&Profile>) -> Result<Profile, Vec<String>> {
+        let schema = ProfileSchema::parse(&json!({ "properties": {
+            "motto": { "type": "string" }, "tags": { "type": "array", "items": { "type": "string" } },
+        } }));
+        let custom = schema.unwrap().attributes().cloned().collect::<Vec<_>>();
+        let schema = ProfileSchema::base().as_ref().clone().with(custom);
+        Profile::read(members.as_object().unwrap().clone(), &schema, stored)
+    }
+
+    fn ada() -> Value {
+        json!({ "login": "ada@example.com", "email": "ada@example.com", "firstName": "Ada", "lastName": "Okoye" })
+    }
+
+    fn with(name: &str, value: impl Into<Value>) -> Value {
+        let mut members = ada();
+        members.as_object_mut().unwrap().insert(name.to_owned(), value.into());
+        members
+    }
+
+    /// A user with such a character could not sign on with SAML, and would move the cursor of whoever lists users.
+    #[test]
+    fn characters_that_move_the_cursor_or_cannot_be_in_xml_are_refused_by_the_name_of_their_attribute() {
+        let refused =
+            ["a\u{0}", "a\u{1b}[2J", "a\u{7f}", "a\u{9b}", "a\u{2028}b", "a\u{2029}b", "a\u{fffe}", "a\u{ffff}"];
+        for text in refused {
+            for name in ["login", "email", "firstName", "lastName"] {
+                assert_eq!(read(&with(name, text), None), Err(vec![format!("{name}: {NOT_ONE_LINE}")]), "{text:?}");
+            }
+            for name in ["city", "locale", "motto"] {
+                assert_eq!(read(&with(name, text), None), Err(vec![format!("{name}: {NOT_TEXT}")]), "{text:?}");
+            }
+            assert_eq!(read(&with("tags", json!(["x", text])), None), Err(vec![format!("tags: {NOT_TEXT}")]));
+        }
+        for text in ["a\nb", "a\tb", "a\r\nb"] {
+            assert_eq!(read(&with("lastName", text), None), Err(vec![format!("lastName: {NOT_ONE_LINE}")]), "{text:?}");
+            assert!(read(&with("postalAddress", text), None).is_ok(), "{text:?}");
+        }
+        for text in ["Ad\u{e1}", "\u{1f469}\u{200d}\u{1f4bb}", "\u{5e2}\u{5d3}\u{5d4}", "O'Brien <&>", "\u{fffd}"] {
+            assert!(read(&with("lastName", text), None).is_ok(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_stored_profile_has_already_is_taken_with_it() {
+        let stored = Profile::new("a\u{1}@example.com", "ada@example.com", "Ada", "Oko\nye").with("city", "L\u{7}agos");
+        let mut members = stored.to_map();
+        members.insert("firstName".to_owned(), json!("Adaeze"));
+        let read_again = read(&Value::Object(members.clone()), Some(&stored)).unwrap();
+        assert_eq!((read_again.login.as_str(), read_again.first_name.as_str()), ("a\u{1}@example.com", "Adaeze"));
+        members.insert("lastName".to_owned(), json!("Ok\noye"));
+        assert_eq!(read(&Value::Object(members), Some(&stored)), Err(vec![format!("lastName: {NOT_ONE_LINE}")]));
+    }
 }

@@ -13,6 +13,7 @@ mod folder;
 mod hook_said;
 mod layout;
 mod mails;
+mod one_line;
 mod order;
 mod pages;
 mod ready;

@@ -1,10 +1,10 @@
 //! The output of `tenterhook dev`: text, in colour on a terminal, or one JSON object per step.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use anstream::println;
 use serde_json::{Map, Value, json};
-use tenterhook_contract::{MASK, answer::Notice, without_controls};
+use tenterhook_contract::{MASK, answer::Notice};
 use tenterhook_engine::{CallFailure, FailureCode, Outcome, Timings, Witnessed};
 use tenterhook_model::{DebugValue, LogEvent, LogResult, PHASES};
 use tenterhook_platform::mail::Mail;
@@ -17,6 +17,7 @@ use super::{
     failure::Failure,
     flow::Flow,
     layout,
+    one_line::of_one_line,
     order::POINT,
     registration::{Registration, SecretPlace},
 };
@@ -258,7 +259,7 @@ impl FlowScreen<'_> {
             match self.known {
                 None => {
                     for (name, value) in &seen.sent.headers {
-                        println!("  {FAINT}{name}:{FAINT:#} {value}");
+                        println!("  {FAINT}{name}:{FAINT:#} {}", of_one_line(value));
                     }
                     print_json(document);
                 }
@@ -532,7 +533,7 @@ fn print_step(name: &str, flow: Option<Flow>, object: Value) {
     if let Value::Object(members) = object {
         step.extend(members);
     }
-    println!("{}", Value::Object(step));
+    println!("{}", of_one_line(&Value::Object(step).to_string()));
 }
 
 /// The lines of a difference, each with its mark.
@@ -579,9 +580,10 @@ fn log_line(event: &LogEvent) {
     let outcome = outcome_of(event).map(|outcome| format!(" {outcome}")).unwrap_or_default();
     let reason = of_one_line(event.reason.as_deref().unwrap_or_default());
     println!(
-        "  {FAINT}{}{FAINT:#} {style}{result:<7}{style:#} {} {target}{}{} {reason}",
+        "  {FAINT}{}{FAINT:#} {style}{result:<7}{style:#} {} {}{}{} {reason}",
         event.published,
-        event.event_type,
+        of_one_line(&event.event_type),
+        of_one_line(target),
         of_one_line(&who),
         of_one_line(&outcome)
     );
@@ -618,11 +620,6 @@ fn outcome_word(is_processed: bool, result: LogResult, code: Option<&str>, was_a
         (false, _, Some(code)) if NOT_CALLED.contains(&code) && !was_attempted => "SKIPPED",
         (false, ..) => "FAILED",
     }
-}
-
-/// A text of a service without characters that would move the terminal's cursor or end the line.
-pub(super) fn of_one_line(text: &str) -> Cow<'_, str> {
-    without_controls(text.into())
 }
 
 /// Whether the service was asked, with or without an answer.

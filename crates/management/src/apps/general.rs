@@ -5,7 +5,10 @@ use tenterhook_model::{AppHide, AppTold, Template, UserNameTemplate};
 use url::Url;
 
 use super::request::{AppRequest, UserNameRequest};
-use crate::request::{BLANK, Causes, Given, NOT_ONE_LINE};
+use crate::{
+    patterns::Named,
+    request::{BLANK, Causes, Given, NOT_ONE_LINE},
+};
 
 /// Characters of a label.
 pub const LABEL_CHARACTERS_MAX: usize = 100;
@@ -99,6 +102,16 @@ pub(super) fn template(causes: &mut Causes, member: &str, text: &str) -> Option<
         causes.add(member, NOT_XML);
     }
     Template::parse(text).map_err(|problem| causes.add(member, &problem.to_string())).ok()
+}
+
+/// The regular expressions of a template, which `member` has.
+pub(super) fn named<'a>(member: &str, template: &'a Template) -> impl Iterator<Item = Named<'a>> {
+    template.patterns().into_iter().map(move |pattern| (member.to_owned(), pattern))
+}
+
+/// The regular expressions of the names of users at an app.
+pub(super) fn of_user_name(user_name: &UserNameTemplate) -> Vec<Named<'_>> {
+    named(TEMPLATE, &user_name.template).collect()
 }
 
 /// One of these texts, or nothing where the member is absent.

@@ -19,7 +19,8 @@ use tenterhook_contract::{
 };
 use tenterhook_model::{
     AppHide, AppInput, AppKey, AppTold, ClientAuthenticationMethod, ConfigurationObject, ConfigurationRecord as _,
-    ConfigurationWrite, EnrollmentPolicy, NameIdFormat, OAuthClient, SamlApp, Status, Template, UserNameTemplate,
+    ConfigurationWrite, EnrollmentPolicy, GroupPattern, NameIdFormat, OAuthClient, SamlApp, Status, Template,
+    UserNameTemplate,
 };
 use tenterhook_platform::{
     OrgSnapshot, Platform,
@@ -33,6 +34,7 @@ use crate::{
     administrator::{Administrator, ManagementError, log_change, org_of},
     associations::{Association, OnDeactivate, OnDelete},
     orgs::check_room_for_app,
+    patterns,
     provision::client_of,
     request::{BLANK, Causes, Given, Submitted},
     resource::Done,
@@ -42,6 +44,8 @@ use crate::{
 const MODEL: &str = "app";
 /// The kind, as errors and targets of log events say it.
 pub(crate) const KIND: &str = "AppInstance";
+/// Begins what is said of too many regular expressions.
+const AN_APP: &str = "An app has";
 /// Years that the key of a new SAML app is valid.
 const KEY_YEARS: u32 = 10;
 /// Characters of a label that its name in URLs takes.
@@ -263,6 +267,7 @@ pub async fn create(
             let app = new_saml_app(platform, status);
             // So that no key is made for a request that is refused.
             let org = org_of(platform, administrator)?;
+            let _compiled = compiled(&org, submitted, App::Saml(Box::new(app.clone()))).await;
             let label = read_saml(&org, submitted, app.clone())?.label;
             check_room_for_app(&org)?;
             let key = keys::new_key(platform, &org, &app.id, KEY_YEARS).await?;
@@ -281,6 +286,8 @@ pub async fn create(
             let method = ClientAuthenticationMethod::ClientSecretBasic;
             let client = OAuthClient { status, implicit_assignment: false, ..client_of(platform, "", method, None) };
             let secret = random_token(platform.entropy());
+            let org = org_of(platform, administrator)?;
+            let _compiled = compiled(&org, submitted, App::OpenIdConnect(Box::new(client.clone()))).await;
             let commit = commit(platform, administrator, Done::Created, |org| {
                 check_room_for_app(org)?;
                 let client = read_client(submitted, client.clone(), true)?;
@@ -304,6 +311,8 @@ pub async fn replace(
 ) -> Result<(App, Option<Secret>), ManagementError> {
     let (now, secret) = (platform.now().whole_seconds(), random_token(platform.entropy()));
     let mode = read_mode(&submitted.request.sign_on_mode)?;
+    let org = org_of(platform, administrator)?;
+    let _compiled = compiled(&org, submitted, find(&org, id)?).await;
     let app = commit(platform, administrator, Done::Updated, |org| {
         let app = find(org, id)?;
         if mode.is_some_and(|mode| mode != app.sign_on_mode()) {
@@ -450,6 +459,9 @@ fn read_saml(org: &OrgSnapshot, submitted: &Submitted<AppRequest>, app: SamlApp)
     let mut causes = Causes::of(MODEL, submitted);
     check_status(&mut causes, &submitted.request, app.status);
     let app = saml::read(org, &mut causes, &submitted.request, app);
+    if causes.is_empty() {
+        patterns::check(&mut causes, AN_APP, [], &saml::patterns(&app));
+    }
     causes.finish()?;
     Ok(app)
 }
@@ -462,8 +474,25 @@ fn read_client(
     let mut causes = Causes::of(MODEL, submitted);
     check_status(&mut causes, &submitted.request, client.status);
     let client = oidc::read(&mut causes, &submitted.request, client, is_new);
+    if causes.is_empty() {
+        patterns::check(&mut causes, AN_APP, [], &general::of_user_name(&client.user_name));
+    }
     causes.finish()?;
     Ok(client)
+}
+
+/// The regular expressions that `app` has when a request is read over it, compiled: the change, which other changes of the org wait for,
+/// finds them so. What is wrong with the request is said there.
+async fn compiled(org: &OrgSnapshot, submitted: &Submitted<AppRequest>, app: App) -> Vec<GroupPattern> {
+    let mut unread = Causes::none(MODEL);
+    let of = |named: Vec<patterns::Named<'_>>| named.into_iter().map(|(_, pattern)| pattern.clone()).collect();
+    let named: Vec<_> = match app {
+        App::Saml(app) => of(saml::patterns(&saml::read(org, &mut unread, &submitted.request, *app))),
+        App::OpenIdConnect(client) => {
+            of(general::of_user_name(&oidc::read(&mut unread, &submitted.request, *client, false).user_name))
+        }
+    };
+    patterns::compiled(named).await
 }
 
 fn check_status(causes: &mut Causes, request: &AppRequest, status: Status) {

@@ -11,11 +11,12 @@ use tenterhook_platform::OrgSnapshot;
 use tenterhook_saml::Certificate;
 
 use super::{
-    general::{General, bounded, choice, required, required_url, template, url},
+    general::{General, bounded, choice, named, of_user_name, required, required_url, template, url},
     request::{AcsEndpointRequest, AppRequest, AttributeStatementRequest, EncryptionRequest, SignOnRequest},
 };
 use crate::{
     bindings::BindingPlace,
+    patterns::Named,
     request::{BLANK, Causes, Given, INVALID},
 };
 
@@ -33,6 +34,8 @@ pub const SP_CERTIFICATES_MAX: usize = 4;
 pub const ASSERTION_LIFETIME_SECONDS: std::ops::RangeInclusive<u32> = 60..=86_400;
 /// The same of an app that says nothing of it.
 const ASSERTION_LIFETIME_SECONDS_DEFAULT: u32 = 300;
+const NAME_ID: &str = "settings.signOn.subjectNameIdTemplate";
+const STATEMENTS: &str = "settings.signOn.attributeStatements";
 const LIFETIME: &str = "settings.signOn.samlAssertionLifetimeSeconds";
 const PASSWORD_PROTECTED: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport";
 const UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:2.0:attrname-format:unspecified";
@@ -141,6 +144,27 @@ pub(super) fn read(org: &OrgSnapshot, causes: &mut Causes, request: &AppRequest,
     }
 }
 
+/// The regular expressions of an app in whose request nothing else is wrong, so that its expressions have the places that they have in
+/// the request.
+pub(super) fn patterns(app: &SamlApp) -> Vec<Named<'_>> {
+    let mut patterns = of_user_name(&app.user_name);
+    patterns.extend(named(NAME_ID, &app.subject_name_id_template));
+    for (place, statement) in app.attribute_statements.iter().enumerate() {
+        let member = format!("{STATEMENTS}[{place}]");
+        match &statement.source {
+            AttributeSource::Expression { values } => {
+                for (place, value) in values.iter().enumerate() {
+                    patterns.extend(named(&format!("{member}.values[{place}]"), value));
+                }
+            }
+            AttributeSource::Group(filter) => {
+                patterns.extend(filter.pattern().map(|pattern| (format!("{member}.filterValue"), pattern)));
+            }
+        }
+    }
+    patterns
+}
+
 /// The server makes the name of an app. A client may send it back.
 fn check_name(causes: &mut Causes, request: &AppRequest, name: &str) {
     match &request.name {
@@ -152,9 +176,8 @@ fn check_name(causes: &mut Causes, request: &AppRequest, name: &str) {
 }
 
 fn read_name_id(causes: &mut Causes, sign_on: &SignOnRequest) -> Template {
-    const MEMBER: &str = "settings.signOn.subjectNameIdTemplate";
-    let text = bounded(causes, MEMBER, &sign_on.subject_name_id_template);
-    let template = template(causes, MEMBER, text.as_deref().unwrap_or("${user.userName}"));
+    let text = bounded(causes, NAME_ID, &sign_on.subject_name_id_template);
+    let template = template(causes, NAME_ID, text.as_deref().unwrap_or("${user.userName}"));
     template.unwrap_or_else(Template::login)
 }
 
@@ -191,7 +214,6 @@ fn read_acs_endpoints(causes: &mut Causes, sign_on: &SignOnRequest) -> Vec<AcsEn
 }
 
 fn read_statements(causes: &mut Causes, given: &Given<Vec<AttributeStatementRequest>>) -> Vec<AttributeStatement> {
-    const STATEMENTS: &str = "settings.signOn.attributeStatements";
     let requests = causes.given(STATEMENTS, given).map(Vec::as_slice).unwrap_or_default();
     if requests.len() > ATTRIBUTE_STATEMENTS_MAX {
         causes.add(STATEMENTS, &format!("An app can have at most {ATTRIBUTE_STATEMENTS_MAX} statements"));

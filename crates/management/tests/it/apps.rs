@@ -6,14 +6,18 @@ use tenterhook_management::{
     apps::{
         self, App, AppCondition, assignments, keys,
         request::{
-            AppGroupRequest, AppRequest, AppSettingsRequest, AppUserRequest, OAuthSettingsRequest, SignOnRequest,
+            AppGroupRequest, AppRequest, AppSettingsRequest, AppUserRequest, AttributeStatementRequest,
+            OAuthSettingsRequest, SignOnRequest,
         },
     },
     groups::{self, GroupRequest},
+    patterns::PATTERNS_MAX,
     request::Given,
     users,
 };
-use tenterhook_model::{ConfigurationWrite, Group, RefreshRotation, RotationKind, Status, User, everyone_id};
+use tenterhook_model::{
+    AttributeSource, ConfigurationWrite, Group, GroupPattern, RefreshRotation, RotationKind, Status, User, everyone_id,
+};
 use tenterhook_testkit::rig::Rig;
 
 use crate::support::{causes, not_found, submitted, text, texts};
@@ -237,4 +241,53 @@ async fn an_app_that_is_gone_is_not_assigned() {
     let request = submitted(AppUserRequest { id: text(&ada), ..AppUserRequest::default() });
     let put = assignments::put_user(platform, &administrator, (app.as_str(), None), &request).await;
     assert_eq!(not_found(put), (ada, "User"));
+}
+
+/// A SAML app with a statement of these expressions for each of these lists.
+fn with_statements(label: &str, statements: &[Vec<String>]) -> AppRequest {
+    let statements = statements.iter().enumerate().map(|(number, values)| AttributeStatementRequest {
+        name: text(&format!("a{number}")),
+        kind: text("EXPRESSION"),
+        values: Given::Is(values.clone()),
+        ..AttributeStatementRequest::default()
+    });
+    let mut request = saml(label);
+    if let Some(sign_on) = &mut request.settings.sign_on {
+        sign_on.attribute_statements = Given::Is(statements.collect());
+    }
+    request
+}
+
+/// Every statement of an app may ask for the same expression: what is bounded is how many different ones there are.
+#[tokio::test]
+async fn an_app_has_twenty_different_regular_expressions_each_compiled_once_and_none_of_one_that_is_refused() {
+    let rig = Rig::start().await;
+    let of = |number: usize| format!("isMemberOfGroupNameRegex('app-{number}-.*')");
+    let most: Vec<String> = (0..PATTERNS_MAX).map(of).collect();
+    let held = GroupPattern::new("app-0-.*").unwrap();
+
+    let mut one_more = vec![most.clone(); 3];
+    one_more.push(vec![of(0), of(PATTERNS_MAX)]);
+    let refused = causes(create(&rig, with_statements("Too many", &one_more)).await);
+    let cause = "settings.signOn.attributeStatements[3].values[1]: An app has at most 20 different regular expressions";
+    assert_eq!(refused, [cause]);
+    assert!(!held.is_compiled(), "nothing of it");
+
+    let app = create(&rig, with_statements("Most", &vec![most.clone(); 100])).await.unwrap();
+    let App::Saml(made) = &app else { panic!("{app:?}") };
+    for statement in &made.attribute_statements {
+        let AttributeSource::Expression { values } = &statement.source else { panic!("{statement:?}") };
+        let patterns: Vec<_> = values.iter().flat_map(|value| value.patterns()).collect();
+        assert_eq!(patterns.len(), PATTERNS_MAX);
+        assert!(patterns.iter().all(|pattern| pattern.is_compiled()));
+        assert!(patterns.first().is_some_and(|pattern| pattern.is_same(&held)));
+    }
+
+    let (platform, administrator) = (&rig.platform, rig.administrator().await);
+    let (id, too_many) = (app.id(), submitted(with_statements("Most", &one_more)));
+    assert_eq!(causes(apps::replace(platform, &administrator, id.as_str(), &too_many).await), [cause]);
+    let large = vec![vec!["isMemberOfGroupNameRegex('\\w{900}{900}')".to_owned()]];
+    let refused = causes(create(&rig, with_statements("Large", &large)).await);
+    let cause = "settings.signOn.attributeStatements[0].values[0]: The regular expression is too large: compiled it may have 256 KB";
+    assert_eq!(refused, [cause]);
 }

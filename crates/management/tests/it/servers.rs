@@ -7,6 +7,7 @@ use tenterhook_management::{
     administrator::ManagementError,
     authorization_servers::{self, ServerDetails, ServerRequest},
     claims::{self, ClaimRequest},
+    patterns::PATTERNS_MAX,
     request::Given,
     scopes::{self, ScopeRequest},
     signing_keys::{self, RotationRequest},
@@ -208,6 +209,48 @@ async fn a_claim_has_its_name_alone_among_those_of_its_token() {
     for (event, count) in [("created", 3), ("updated", 0), ("deleted", 1)] {
         assert_eq!(rig.events(&format!("oauth2.claim.{event}")).await.len(), count, "{event}");
     }
+}
+
+#[tokio::test]
+async fn the_claims_of_a_server_have_twenty_different_regular_expressions() {
+    let rig = Rig::start().await;
+    let (platform, administrator) = (&rig.platform, rig.administrator().await);
+    let request = |name: &str, value: &str, kind: Option<&str>| {
+        let group_filter_type = kind.map_or(Given::Absent, text);
+        let value_type = if kind.is_some() { text("GROUPS") } else { text("EXPRESSION") };
+        submitted(ClaimRequest {
+            name: text(name),
+            claim_type: text("RESOURCE"),
+            value_type,
+            value: text(value),
+            group_filter_type,
+            ..ClaimRequest::default()
+        })
+    };
+    let create = async |name: &str, value: &str, kind: Option<&str>| {
+        claims::create(platform, &administrator, "default", &request(name, value, kind)).await
+    };
+    let of = |number: usize| format!("isMemberOfGroupNameRegex('claim-{number}-.*')");
+    for number in 0..PATTERNS_MAX / 4 {
+        let four: Vec<String> = (number * 4..number * 4 + 4).map(of).collect();
+        create(&format!("c{number}"), &four.join(" || "), None).await.unwrap();
+    }
+    let cause = "value: The claims of an authorization server have at most 20 different regular expressions";
+    assert_eq!(causes(create("more", &of(PATTERNS_MAX), None).await), [cause]);
+    assert_eq!(causes(create("more", "more-.*", Some("REGEX")).await), [cause]);
+    create("prefix", "more-", Some("STARTS_WITH")).await.unwrap();
+    let again = create("again", "claim-0-.*", Some("REGEX")).await.unwrap();
+    let other = request("again", "claim-1-.*", Some("REGEX"));
+    claims::replace(platform, &administrator, ("default", again.id.as_str()), &other).await.unwrap();
+    let too_large = causes(create("large", r"\w{900}{900}", Some("REGEX")).await);
+    assert_eq!(too_large, [cause], "how many there are is looked at before the size");
+    // One that goes makes room.
+    let known = claims::list(platform, &administrator, "default").unwrap();
+    let last = known.iter().find(|claim| claim.name == "c4").unwrap();
+    claims::delete(platform, &administrator, ("default", last.id.as_str())).await.unwrap();
+    let too_large = causes(create("large", r"\w{900}{900}", Some("REGEX")).await);
+    assert_eq!(too_large, ["value: The regular expression is too large: compiled it may have 256 KB"]);
+    create("more", "more-.*", Some("REGEX")).await.unwrap();
 }
 
 /// Keys whose tokens may still be in use are published, ten at most, and the key that signs next.

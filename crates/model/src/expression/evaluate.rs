@@ -36,9 +36,9 @@ impl Node {
                 let arguments = arguments.iter().map(|argument| argument.evaluate(inputs)).collect();
                 call::call(*function, arguments, inputs)
             }
-            Self::GroupMatching(filter) => {
+            Self::GroupMatching(pattern) => {
                 let groups = inputs.groups.unwrap_or_default();
-                Item::Boolean(groups.iter().any(|group| filter.matches(&group.name)))
+                Item::Boolean(groups.iter().any(|group| pattern.matches(&group.name)))
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Expressions: the vendor's expression language, as claims, attribute statements and templates of names use it.
 //!
-//! Pure: an expression is parsed once, when it is set or read from the store, and kept with its record. Evaluating it cannot
+//! Pure: an expression is parsed once, when it is set or read from the store, and kept with its record; its regular expressions
+//! are compiled when one of the same text is first needed. Evaluating it cannot
 //! fail and is bounded: a step whose values do not fit, or whose result is too large, gives null.
 //!
 //! Start reading at [`Expression`]. `token.rs` splits a text, `parse.rs` builds the tree of `syntax.rs` and checks its
@@ -29,6 +30,7 @@ use self::{
     item::Item,
     syntax::{Literal, Node, Reference},
 };
+use crate::GroupPattern;
 
 /// Most bytes of an expression or a template.
 pub const EXPRESSION_BYTES_MAX: usize = 4_096;
@@ -90,22 +92,39 @@ pub struct Template(Text);
 /// A text and what it was parsed to. A stored text that cannot be parsed has no node.
 #[derive(Clone)]
 struct Text {
-    text: Box<str>,
+    written: Box<str>,
     node: Option<Box<Node>>,
+    /// Whether it has regular expressions.
+    has_patterns: bool,
 }
 
 impl Text {
     fn new(text: &str, parse: impl FnOnce(&str) -> Result<Node, ExpressionProblem>) -> Result<Self, ExpressionProblem> {
-        Ok(Self { node: Some(Box::new(parse(text)?)), text: text.into() })
+        Ok(Self::of(text, Some(parse(text)?)))
     }
 
     fn stored(text: String, parse: impl FnOnce(&str) -> Result<Node, ExpressionProblem>) -> Self {
-        Self { node: parse(&text).ok().map(Box::new), text: text.into() }
+        let node = parse(&text).ok();
+        Self::of(text, node)
+    }
+
+    fn of(text: impl Into<Box<str>>, node: Option<Node>) -> Self {
+        let has_patterns = node.as_ref().is_some_and(|node| node.any(&mut |node| node.pattern().is_some()));
+        Self { written: text.into(), node: node.map(Box::new), has_patterns }
     }
 
     fn item<'a>(&'a self, inputs: &Inputs<'a>) -> Item<'a> {
-        self.node.as_ref().map_or(Item::Null, |node| node.evaluate(inputs))
+        self.node
+            .as_ref()
+            .filter(|node| !self.has_patterns || is_compiled(node))
+            .map_or(Item::Null, |node| node.evaluate(inputs))
     }
+}
+
+/// Whether every regular expression is compiled now. One that is too large was stored by another version: to say that no group
+/// matches it would grant what is asked for with a `!` before it.
+fn is_compiled(node: &Node) -> bool {
+    !node.any(&mut |node| node.pattern().is_some_and(|pattern| pattern.compile().is_err()))
 }
 
 /// The methods that expressions and templates have.
@@ -122,7 +141,7 @@ macro_rules! parsed_texts {
 
             /// The text as it was written.
             pub fn as_str(&self) -> &str {
-                &self.0.text
+                &self.0.written
             }
 
             /// Whether it was parsed. A stored text that another version wrote may not be.
@@ -153,6 +172,18 @@ macro_rules! parsed_texts {
                 names
             }
 
+            /// Its regular expressions. They are not compiled yet; one that turns out to be too large makes the value null.
+            pub fn patterns(&self) -> Vec<&GroupPattern> {
+                let mut patterns = Vec::new();
+                if let Some(node) = &self.0.node {
+                    node.any(&mut |node| {
+                        patterns.extend(node.pattern());
+                        false
+                    });
+                }
+                patterns
+            }
+
             /// Its value; `None` for null.
             pub fn evaluate(&self, inputs: &Inputs<'_>) -> Option<Value> {
                 self.0.item(inputs).into_value()
@@ -161,7 +192,7 @@ macro_rules! parsed_texts {
 
         impl PartialEq for $name {
             fn eq(&self, other: &Self) -> bool {
-                self.0.text == other.0.text
+                self.0.written == other.0.written
             }
         }
 
@@ -169,19 +200,19 @@ macro_rules! parsed_texts {
 
         impl fmt::Debug for $name {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&self.0.text, formatter)
+                fmt::Debug::fmt(&self.0.written, formatter)
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str(&self.0.text)
+                formatter.write_str(&self.0.written)
             }
         }
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.0.text)
+                serializer.serialize_str(&self.0.written)
             }
         }
 
@@ -206,7 +237,7 @@ impl Expression {
     /// ```
     pub fn constant(text: &str) -> Self {
         let node = Node::Literal(Literal::Text(text.into()));
-        Self(Text { text: syntax::quoted(text).into(), node: Some(Box::new(node)) })
+        Self(Text::of(syntax::quoted(text), Some(node)))
     }
 }
 
@@ -219,7 +250,7 @@ impl Template {
     /// ```
     pub fn login() -> Self {
         let node = Node::Reference(Reference::UserAttribute("login".into()));
-        Self(Text { text: "${source.login}".into(), node: Some(Box::new(node)) })
+        Self(Text::of("${source.login}", Some(node)))
     }
 
     /// Its value as a text: of numbers and booleans their usual form. `None` for null, arrays and the empty text.

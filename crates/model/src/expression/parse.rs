@@ -11,7 +11,7 @@ use super::{
     syntax::{Literal, Node, Operator, Reference, Root},
     token::{Kind, Token, problem, tokens},
 };
-use crate::{GroupFilter, GroupFilterKind};
+use crate::{GroupFilterProblem, GroupPattern};
 
 /// What names may begin with.
 const ROOTS: [&str; 8] = ["user", "source", "app", "appuser", "appUser", "idpuser", "org", "session"];
@@ -400,7 +400,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn pattern(&mut self, at: usize, text: &str) -> Parsed<GroupFilter> {
+    fn pattern(&mut self, at: usize, text: &str) -> Parsed<GroupPattern> {
         self.patterns += 1;
         if self.patterns > EXPRESSION_PATTERNS_MAX {
             let message = format!("An expression has at most {EXPRESSION_PATTERNS_MAX} regular expressions");
@@ -410,7 +410,8 @@ impl<'a> Parser<'a> {
             let message = format!("A regular expression has at most {EXPRESSION_PATTERN_CHARACTERS_MAX} characters");
             return Err(self.problem(at, message));
         }
-        GroupFilter::new(GroupFilterKind::Regex, text).map_err(|problem| self.problem(at, problem.to_string()))
+        let pattern = if text.is_empty() { Err(GroupFilterProblem::Blank) } else { GroupPattern::new(text) };
+        pattern.map_err(|problem| self.problem(at, problem.to_string()))
     }
 }
 

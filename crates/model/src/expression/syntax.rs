@@ -3,7 +3,7 @@
 use serde_json::Number;
 
 use super::function::{Function, Shape};
-use crate::GroupFilter;
+use crate::GroupPattern;
 
 /// A part of an expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +18,7 @@ pub(super) enum Node {
     Conditional(Box<(Node, Node, Node)>),
     Call(Function, Vec<Node>),
     /// `isMemberOfGroupNameRegex`.
-    GroupMatching(GroupFilter),
+    GroupMatching(GroupPattern),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -133,6 +133,11 @@ impl Node {
             Self::Reference(Reference::UserAttribute(name)) => Some(name),
             _ => None,
         }
+    }
+
+    /// The regular expression of `isMemberOfGroupNameRegex`.
+    pub(super) fn pattern(&self) -> Option<&GroupPattern> {
+        if let Self::GroupMatching(pattern) = self { Some(pattern) } else { None }
     }
 
     /// What is known of its value before it is evaluated.

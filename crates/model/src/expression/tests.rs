@@ -406,3 +406,20 @@ fn the_examples_of_the_page_give_what_it_says() {
         assert!(page.contains(&format!("| {shown}")), "{shown}");
     }
 }
+
+/// An app may have hundreds of them, which nobody may ever evaluate.
+#[test]
+fn what_is_read_from_the_store_is_compiled_when_it_is_evaluated() {
+    let text = "isMemberOfGroupNameRegex('stored-.*') || isMemberOfGroupNameRegex('other-.*')";
+    let stored: Vec<Expression> = serde_json::from_value(json!([text, text])).unwrap();
+    let [one, other] = stored.as_slice() else { panic!("{stored:?}") };
+    let compiled =
+        |expression: &Expression| expression.patterns().iter().map(|pattern| pattern.is_compiled()).collect::<Vec<_>>();
+    assert_eq!((compiled(one), compiled(other)), (vec![false, false], vec![false, false]));
+    let groups = groups(&["stored-x"]);
+    let inputs = Inputs { groups: Some(&groups), ..Inputs::default() };
+    assert_eq!(one.evaluate(&inputs), Some(true.into()));
+    assert_eq!(compiled(other), [true, true], "equal ones");
+    let large: Expression = serde_json::from_value(json!(r"!isMemberOfGroupNameRegex('\w{900}{900}')")).unwrap();
+    assert_eq!(large.evaluate(&inputs), None, "another version stored it");
+}

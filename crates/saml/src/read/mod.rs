@@ -26,9 +26,12 @@ pub enum ReadError {
     /// It is not UTF-8.
     #[error("the XML is not UTF-8")]
     NotUtf8,
-    /// It declares another encoding than UTF-8.
+    /// It declares another encoding than UTF-8, or than US-ASCII where every character is one of it.
     #[error("the XML declares another encoding than UTF-8")]
     OtherEncoding,
+    /// It declares another version of XML than 1.0.
+    #[error("the XML declares another version of XML than 1.0")]
+    OtherVersion,
     /// It has a document type or an entity declaration.
     #[error("the XML has a document type declaration (DOCTYPE), which is not accepted")]
     DocumentType,

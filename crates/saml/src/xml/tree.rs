@@ -43,7 +43,11 @@ impl<'a> Tree<'a> {
         check_markup(text)?;
         let parser = Parser::new().with_max_depth(DOCUMENT_DEPTH_MAX).with_forbid_dtd(true).with_forbid_entities(true);
         let document = parser.parse(text).map_err(|_| ReadError::NotWellFormed)?;
-        // Its author and other readers see other characters in the same bytes.
+        // XML 1.1 has other characters, names and line ends in the same bytes (XML 1.1 section 1.3), which readers of XML 1.0 do not see.
+        if document.xml_declaration.as_ref().is_some_and(|declaration| declaration.version != "1.0") {
+            return Err(ReadError::OtherVersion);
+        }
+        // Its author and other readers see other characters in the same bytes; US-ASCII is UTF-8 where the bytes are ASCII.
         let declared = document.xml_declaration.as_ref().and_then(|declaration| declaration.encoding.as_deref());
         let is_declared = |encoding: &str| declared.is_some_and(|own| own.eq_ignore_ascii_case(encoding));
         if declared.is_some() && !is_declared("UTF-8") && !(is_declared("US-ASCII") && text.is_ascii()) {

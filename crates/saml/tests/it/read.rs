@@ -205,6 +205,14 @@ fn other_encodings_are_refused() {
     assert_eq!(AuthnRequest::parse(utf8.as_bytes()), Err(ReadError::WrongRoot("AuthnRequest")));
 }
 
+#[test]
+fn only_xml_1_0_is_read() {
+    let of = |version: &str| AuthnRequest::parse(format!("<?xml version='{version}'?><a/>").as_bytes());
+    assert_eq!(of("1.0"), Err(ReadError::WrongRoot("AuthnRequest")));
+    assert_eq!(of("1.1"), Err(ReadError::OtherVersion));
+    assert_eq!(of("1.2"), Err(ReadError::NotWellFormed));
+}
+
 const HEAD: &str = r#"xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion"
     ID="_l1" Version="2.0" IssueInstant="2026-02-11T10:05:00Z""#;
 

@@ -21,7 +21,7 @@ impl Display for Node {
             Self::Call(function, arguments) => {
                 write!(formatter, "{}({})", function.rule().names.first().unwrap_or(&""), list(arguments))
             }
-            Self::GroupMatching(filter) => write!(formatter, "isMemberOfGroupNameRegex({})", quoted(filter.value())),
+            Self::GroupMatching(pattern) => write!(formatter, "isMemberOfGroupNameRegex({})", quoted(pattern.as_str())),
         }
     }
 }

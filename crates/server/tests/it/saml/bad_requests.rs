@@ -48,6 +48,8 @@ async fn a_bad_request_gets_a_page_and_no_unregistered_place_gets_anything() {
         (request("").replace("AuthnRequest", "LogoutRequest"), "invalid_message"),
         (format!("<!DOCTYPE a [<!ENTITY b SYSTEM \"file:///etc/passwd\">]>{}", request("")), "invalid_message"),
         (format!("<?xml-stylesheet href=\"{EVIL}\"?>{}", request("")), "invalid_message"),
+        (format!("<?xml version=\"1.1\"?>{}", request("")), "invalid_message"),
+        (format!("<?xml version=\"1.0\" encoding=\"UTF-16\"?>{}", request("")), "invalid_message"),
         (provider.request("_b", "", &deep), "invalid_message"),
         (provider.request("_b", "", subject), "invalid_message"),
         (provider.request("_b", "", &"<a/>".repeat(11_000)), "invalid_message"),
@@ -64,7 +66,9 @@ async fn a_bad_request_gets_a_page_and_no_unregistered_place_gets_anything() {
         }
     }
     assert!(world.events("user.authentication.sso").await.iter().all(|event| event["outcome"]["result"] == "FAILURE"));
-    provider.response(&provider.redirect(&request(""), None), &cookie).await;
+    // A message whose characters are all of US-ASCII has the same bytes in UTF-8.
+    let ascii = format!("<?xml version=\"1.0\" encoding=\"US-ASCII\"?>{}", request(""));
+    provider.response(&provider.redirect(&ascii, None), &cookie).await;
 }
 
 /// Bindings: what is no message at all.
@@ -125,8 +129,11 @@ async fn a_query_or_form_without_a_message_of_its_kind_is_refused() {
     }
     let line = "POST /sign-in HTTP/1.1\r\n".len() + longest;
     assert!((7_000..8_192).contains(&line), "{line}");
-    let json = [("content-type", "application/json")];
-    assert_eq!(world.send("POST", &path, &json, form_body(&[("SAMLRequest", &good)]).as_bytes()).await.status, 400);
+    for headers in [&[("content-type", "application/json")][..], &[("content-type", "")], &[]] {
+        let page = world.send("POST", &path, headers, form_body(&[("SAMLRequest", &good)]).as_bytes()).await;
+        assert_eq!(page.status, 400, "{headers:?}");
+        assert!(page.text().contains(">invalid_request<"), "{headers:?}: {}", page.text());
+    }
 }
 
 /// A child element whose text cannot be compressed.
