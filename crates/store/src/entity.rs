@@ -545,6 +545,30 @@ pub(crate) mod single_use_link {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Tokens of primary authentication.
+pub(crate) mod authn_token {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "authn_tokens")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) org_id: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) token_sha256: String,
+        pub(crate) purpose: String,
+        pub(crate) user_id: String,
+        #[sea_orm(column_type = "Text", nullable)]
+        pub(crate) relay_state: Option<String>,
+        pub(crate) expires_us: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// Logouts in progress.
 pub(crate) mod saml_logout {
     use sea_orm::entity::prelude::*;

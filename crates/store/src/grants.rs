@@ -376,7 +376,7 @@ async fn hold_live(
     Ok(held.rows_affected == 1)
 }
 
-async fn revoke_refresh_where(
+pub(crate) async fn revoke_refresh_where(
     connection: &impl ConnectionTrait,
     org: &OrgId,
     condition: &SimpleExpr,

@@ -6,6 +6,7 @@
 mod api_tokens;
 mod assigned_users;
 mod assignments;
+mod authn_tokens;
 mod backup;
 mod browser_sessions;
 mod changes;
@@ -32,6 +33,7 @@ mod log_writer;
 mod master_keys;
 mod migrated;
 mod migration;
+mod migration_authn;
 mod migration_changes;
 mod migration_groups;
 mod migration_hosts;
@@ -61,6 +63,7 @@ mod sessions;
 mod single_use_links;
 mod standing;
 mod store;
+mod user_access;
 mod user_keys;
 mod user_search;
 #[cfg(test)]
@@ -85,3 +88,4 @@ pub use saml_sessions::{Ended, Recorded, SESSION_APPS_MAX};
 pub use single_use_links::Redeemed;
 pub use standing::{Lapsed, Standing};
 pub use store::{LOG_RETENTION_SECONDS, Store};
+pub use user_access::Ending;

@@ -8,6 +8,7 @@ use sea_orm::{
 
 use crate::{
     log_marks::STRETCH_US,
+    migration_authn::AuthnTokens,
     migration_changes::Changes,
     migration_groups::Groups,
     migration_hosts::Hosts,
@@ -24,7 +25,7 @@ use crate::{
 };
 
 /// All steps, in their order. A new one is added at the end.
-pub(crate) const STEPS: [&dyn Step; 18] = [
+pub(crate) const STEPS: [&dyn Step; 19] = [
     &Foundation,
     &Expiry,
     &ConfigurationMark,
@@ -43,6 +44,7 @@ pub(crate) const STEPS: [&dyn Step; 18] = [
     &SessionIndexes,
     &UserSearch,
     &SingleUseLinks,
+    &AuthnTokens,
 ];
 
 struct Foundation;

@@ -12,6 +12,7 @@ use tenterhook_model::{LinkPurpose, SingleUseLink, User};
 use crate::{
     Store, StoreError,
     entity::single_use_link::{ActiveModel, Column, Entity},
+    user_access::{Ending, end_access},
     users::replace_row,
 };
 
@@ -28,7 +29,7 @@ pub enum Redeemed {
 
 impl Store {
     /// Changes the user and adds a link for it, which replaces the user's link of the same purpose, if the stored user still has
-    /// the version of `user`. Returns whether it did.
+    /// the version of `user`. What the user has signed in to ends. Returns whether it did.
     pub async fn replace_user_with_link(&self, user: &User, link: &SingleUseLink) -> Result<bool, StoreError> {
         let transaction = self.connections.writer.begin().await?;
         if !replace_row(&transaction, user).await? {
@@ -36,6 +37,7 @@ impl Store {
             return Ok(false);
         }
         put_link(&transaction, link).await?;
+        end_access(&transaction, &user.org_id, &user.id, Ending::SessionsAndTokens).await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -60,7 +62,8 @@ impl Store {
         }))
     }
 
-    /// Uses a link up and changes its user, both or neither. Of several concurrent uses exactly one is [`Redeemed::Done`].
+    /// Uses a link up and changes its user, both or neither. What the user has signed in to meanwhile, with a password that was verified
+    /// before the link was issued, ends. Of several concurrent uses exactly one is [`Redeemed::Done`].
     pub async fn redeem_link(&self, link: &SingleUseLink, user: &User, now: Timestamp) -> Result<Redeemed, StoreError> {
         let transaction = self.connections.writer.begin().await?;
         let this = working(&link.org_id, &link.token_sha256, link.purpose, now);
@@ -72,6 +75,7 @@ impl Store {
             transaction.rollback().await;
             return Ok(Redeemed::Contended);
         }
+        end_access(&transaction, &user.org_id, &user.id, Ending::SessionsAndTokens).await?;
         transaction.commit().await?;
         Ok(Redeemed::Done)
     }

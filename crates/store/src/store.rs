@@ -21,8 +21,8 @@ use crate::{
     database::{ConnectionFigures, Connections, StartTurn},
     database_file::Role,
     entity::{
-        access_token, authorization_code, log_entry, log_event, log_mark, log_name, refresh_token, saml_logout,
-        saml_request, session, session_app, single_use_link,
+        access_token, authn_token, authorization_code, log_entry, log_event, log_mark, log_name, refresh_token,
+        saml_logout, saml_request, session, session_app, single_use_link,
     },
     grants::SUCCESSOR_SECONDS_MAX,
     heavy_reads::HeavyReads,
@@ -209,6 +209,7 @@ impl Store {
         removed += self.remove::<session_app::Entity>(session_app::Column::ExpiresUs.lt(us)).await?;
         removed += self.remove::<saml_logout::Entity>(saml_logout::Column::ExpiresUs.lt(us)).await?;
         removed += self.remove::<single_use_link::Entity>(single_use_link::Column::ExpiresUs.lt(us)).await?;
+        removed += self.remove::<authn_token::Entity>(authn_token::Column::ExpiresUs.lt(us)).await?;
         let of_no_use = now.plus_seconds(-SUCCESSOR_SECONDS_MAX).as_micros();
         let forget = refresh_token::Column::UsedUs.lt(of_no_use).and(refresh_token::Column::Successor.is_not_null());
         self.in_batches::<refresh_token::Entity>(forget, Some(refresh_token::Column::Successor)).await?;

@@ -1,0 +1,45 @@
+//! Tokens of primary authentication: what a client shows to go on, and to get a session.
+
+use tenterhook_contract::{
+    Timestamp,
+    id::{OrgId, UserId},
+};
+
+/// What a token of primary authentication is for. A token of one purpose is none of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthnPurpose {
+    /// It gets a session, once.
+    Session,
+    /// The state of a transaction whose user has to change an expired password.
+    PasswordExpired,
+}
+
+impl AuthnPurpose {
+    /// Every purpose.
+    pub const ALL: [Self; 2] = [Self::Session, Self::PasswordExpired];
+
+    /// The name in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "SESSION",
+            Self::PasswordExpired => "PASSWORD_EXPIRED",
+        }
+    }
+}
+
+/// A token of primary authentication. Its text is known to its holder only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthnToken {
+    /// The org.
+    pub org_id: OrgId,
+    /// SHA-256 of the text, in hexadecimal.
+    pub token_sha256: String,
+    /// What it is for.
+    pub purpose: AuthnPurpose,
+    /// The user who has proven who they are.
+    pub user_id: UserId,
+    /// What the client has asked to get back at the end of the transaction.
+    pub relay_state: Option<String>,
+    /// When it stops working.
+    pub expires: Timestamp,
+}
