@@ -2,6 +2,7 @@
 //!
 //! No SQL, no HTTP handlers and no management live here. [`oauth`] and [`saml`] are the flows of browsers.
 
+pub mod authn;
 pub mod commitment;
 pub mod host;
 pub mod oauth;

@@ -30,6 +30,7 @@ pub mod provision;
 pub mod request;
 mod resource;
 pub mod scopes;
+pub mod sessions;
 pub mod signing_keys;
 pub mod user_schema;
 pub mod users;

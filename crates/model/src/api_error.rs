@@ -53,6 +53,8 @@ catalogue! {
     ReadOnly "E0000010" 503 "Service is in read only mode";
     /// Missing or unknown token.
     InvalidToken "E0000011" 401 "Invalid token provided";
+    /// A change of credentials that is refused.
+    CredentialsNotUpdated "E0000014" 403 "Update of credentials failed";
     /// Bad Accept or Content-Type.
     BadMediaType "E0000019" 400 "Bad request. Accept and/or Content-Type headers are likely not set.";
     /// The method is not supported there.
@@ -65,6 +67,8 @@ catalogue! {
     InvalidFilter "E0000053" 400 "Invalid filter: {0}";
     /// An app in use cannot be deleted.
     DeleteAppForbidden "E0000056" 403 "Delete application forbidden.";
+    /// A new password that does not follow the rules.
+    PasswordUnfit "E0000080" 403 "The password does not meet the complexity requirements of the current password policy.";
     /// The hook was unreachable or its answer unusable.
     HookUnusable "E0000134" 502 "Okta could not communicate correctly with an inline hook.";
     /// The hook answered with an error.

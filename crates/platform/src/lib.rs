@@ -27,6 +27,7 @@ mod platform;
 mod recording;
 pub mod refusals;
 pub mod saml_apps;
+pub mod sessions;
 mod snapshot;
 mod stranger_bounds;
 mod stranger_registrations;

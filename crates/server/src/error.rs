@@ -43,6 +43,8 @@ pub(crate) enum ApiError {
     BodyTooLarge,
     /// The body did not arrive in time.
     BodyTimeout,
+    /// Primary authentication, or a step of it, is refused: the code, and the causes.
+    Authn(ErrorCode, Vec<String>),
     /// The org is suspended.
     OrgSuspended,
     /// Missing or unknown token.
@@ -137,6 +139,7 @@ impl ApiError {
                 let cause = "The request body did not arrive in time".to_owned();
                 (ErrorCode::MalformedBody, StatusCode::REQUEST_TIMEOUT.as_u16(), String::new(), vec![cause])
             }
+            Self::Authn(code, causes) => (code, code.status(), String::new(), causes),
             Self::OrgSuspended => {
                 let cause = "This org is suspended".to_owned();
                 (ErrorCode::Forbidden, ErrorCode::Forbidden.status(), String::new(), vec![cause])

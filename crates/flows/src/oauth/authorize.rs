@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use tenterhook_contract::{Timestamp, id::RefreshTokenId, token::ProtocolRequest};
+use tenterhook_contract::{id::RefreshTokenId, token::ProtocolRequest};
 use tenterhook_model::{
     AuthorizationCode, AuthorizationServer, ClientAuthenticationMethod, OAuthClient, Session, User,
 };
@@ -416,12 +416,6 @@ pub(crate) fn protocol_request(parameters: &Parameters) -> ProtocolRequest {
         client_id: parameters.owned("client_id"),
         grant_type: parameters.owned("grant_type"),
     }
-}
-
-/// When a session that begins now ends.
-pub(crate) fn session_end(now: Timestamp) -> Timestamp {
-    const SESSION_SECONDS: i64 = 2 * 3_600;
-    now.plus_seconds(SESSION_SECONDS)
 }
 
 #[cfg(test)]

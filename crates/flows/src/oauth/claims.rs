@@ -8,11 +8,10 @@ use tenterhook_model::{
     AppInput, ClaimDefinition, ClaimSource, ClaimTarget, Group, Inputs, OAuthClient, Org, Status, TooManyGroups, User,
     user_name_at,
 };
-use tenterhook_platform::entropy::random_bytes;
+use tenterhook_platform::{entropy::random_bytes, sessions::SESSION_METHODS};
 use tenterhook_store::{Store, StoreError};
 
 use super::error::{OAuthError, OAuthErrorCode};
-use crate::sign_in::METHODS;
 
 /// Seconds that an ID token lives.
 pub(crate) const ID_TOKEN_LIFETIME_SECONDS: u32 = 3_600;
@@ -55,7 +54,7 @@ impl UserAtApp {
             user_name: self.user_name.as_deref(),
             groups: Some(groups),
             org: Some(org),
-            amr: user.map(|_| METHODS.as_slice()),
+            amr: user.map(|_| SESSION_METHODS.as_slice()),
         }
     }
 }
@@ -111,7 +110,7 @@ impl ClaimsSource<'_> {
         claims.insert("iss".to_owned(), json!(self.issuer));
         claims.insert("aud".to_owned(), json!(self.client.id));
         claims.insert("jti".to_owned(), json!(self.token_id("ID")));
-        claims.insert("amr".to_owned(), json!(METHODS));
+        claims.insert("amr".to_owned(), json!(SESSION_METHODS));
         claims.insert("idp".to_owned(), json!(self.org.id));
         if let Some(nonce) = self.nonce {
             claims.insert("nonce".to_owned(), json!(nonce));

@@ -19,11 +19,10 @@ use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
     context::{session_context, user_context},
     saml_apps::entity_id,
+    sessions::SESSION_METHODS,
 };
 use tenterhook_store::StoreError;
 use tokio::time::Instant;
-
-use crate::sign_in::METHODS;
 
 /// The one method of subject confirmation of browsers (SAML profiles 3.3).
 const BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
@@ -127,7 +126,7 @@ async fn assertion(source: &Source<'_>, groups: &[Group]) -> Result<Assertion, A
         user_name: Some(&user_name),
         groups: Some(groups),
         org: Some(org),
-        amr: Some(&METHODS),
+        amr: Some(&SESSION_METHODS),
     };
     // As at the vendor the format says what the template's value is, and makes no other value.
     let name_id = app.subject_name_id_template.text(&inputs).ok_or(AssertionProblem::NoNameId)?;

@@ -16,7 +16,6 @@ use tenterhook_store::StoreError;
 use crate::commitment::Commitment;
 
 use self::password::{SubmittedPassword, Verdict, log_not_active, verify};
-pub(crate) use self::session::METHODS;
 pub use self::session::{NewSession, begin_session, session};
 
 /// The result of a sign-in.

@@ -8,13 +8,10 @@ use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
     entropy::{random_token, sha256_hex},
     events::{Event, SESSION_END, SESSION_START, UNKNOWN, login_actor, named_target, user_actor, user_target},
+    sessions::session_end,
 };
 use tenterhook_store::StoreError;
 
-use crate::oauth::authorize::session_end;
-
-/// The methods of every session (RFC 8176).
-pub(crate) const METHODS: [&str; 1] = ["pwd"];
 /// The reason in the log of the end of a session in whose browser somebody signs in.
 const SIGNED_IN_AGAIN: &str = "A user signed in again in the same browser";
 

@@ -11,6 +11,7 @@ pub(crate) mod pages;
 pub(crate) mod query;
 pub(crate) mod request;
 mod reset_password;
+pub(crate) mod session_token;
 pub(crate) mod sign_in;
 
 use axum::{
@@ -32,6 +33,7 @@ pub(crate) fn routes() -> Router<App> {
         .route(pages::SUBMIT_SCRIPT_PATH, get(pages::submit_script))
         .route(pages::SHOW_PASSWORD_PATH, get(pages::show_password_script))
         .merge(reset_password::routes())
+        .merge(session_token::routes())
 }
 
 /// Sends the browser to `location` with GET. Characters that a URI cannot contain are escaped (RFC 9110 section 10.2.2).

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use serde::{Serialize, Serializer};
-use tenterhook_contract::Timestamp;
+use tenterhook_contract::{Secret, Timestamp};
 
 /// What the OpenAPI document can describe.
 #[cfg(feature = "schema")]
@@ -167,6 +167,30 @@ impl schemars::JsonSchema for Date {
             "format": "date-time",
             "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$",
         })
+    }
+}
+
+/// A secret that the answer shows.
+pub(crate) struct Shown(pub(crate) Secret);
+
+impl Serialize for Shown {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose())
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Shown {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Shown".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string" })
     }
 }
 

@@ -4,6 +4,7 @@ mod answer;
 mod api_tokens;
 mod app_policies;
 mod apps;
+mod authn;
 mod bindings;
 pub(crate) mod call;
 mod claims;
@@ -29,10 +30,12 @@ mod route;
 mod rules;
 mod scopes;
 mod servers;
+mod sessions;
 mod signing_keys;
 mod user_schema;
 mod user_search;
 mod users;
+mod visitor;
 
 use std::{borrow::Borrow, sync::Arc, time::Duration};
 
@@ -86,6 +89,7 @@ fn routes_with_token() -> Vec<Route> {
         rules::routes(),
         clients::routes(),
         users::routes(),
+        sessions::routes(),
         groups::routes(),
         orgs::routes(),
         user_schema::routes(),
@@ -102,10 +106,15 @@ fn public_routes() -> Vec<Route> {
     resources.into_iter().flat_map(Routes::into_vec).collect()
 }
 
+/// The routes of people's browsers, and of clients that take people's passwords. They need no token.
+fn visitor_routes() -> Vec<Route> {
+    [authn::public_routes(), sessions::public_routes()].into_iter().flat_map(Routes::into_vec).collect()
+}
+
 /// Every route.
 #[cfg(any(feature = "schema", test))]
 pub(crate) fn table() -> Vec<Route> {
-    routes_with_token().into_iter().chain(public_routes()).collect()
+    routes_with_token().into_iter().chain(public_routes()).chain(visitor_routes()).collect()
 }
 
 pub(crate) fn routes(app: &App) -> Router<App> {
@@ -113,6 +122,12 @@ pub(crate) fn routes(app: &App) -> Router<App> {
     route::router(others)
         .route_layer(middleware::from_fn_with_state(app.clone(), limited))
         .merge(route::router(for_hosts).route_layer(middleware::from_fn_with_state(app.clone(), limited_for_hosts)))
+        .merge(
+            // Their bounds are those of attempts to sign in.
+            route::router(visitor_routes())
+                .route_layer(middleware::from_fn(visitor::to_its_end))
+                .route_layer(middleware::from_fn(judged)),
+        )
         .merge(
             // Not counted: their requesters cannot be told apart, so one of them could use up the limit of a hook's service.
             route::router(public_routes())
@@ -279,7 +294,7 @@ fn judge(request: &Request) -> Result<(), ApiError> {
 
 /// The name under which requests to a path are counted together.
 fn endpoint(path: &str) -> &'static str {
-    const KNOWN: [&str; 11] = [
+    const KNOWN: [&str; 12] = [
         "inlineHooks",
         EXTENSION_POINTS,
         "logs",
@@ -287,6 +302,7 @@ fn endpoint(path: &str) -> &'static str {
         "apps",
         "policies",
         "users",
+        "sessions",
         "clients",
         "meta",
         "api-tokens",

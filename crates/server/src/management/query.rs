@@ -23,6 +23,8 @@ pub(crate) enum QueryProblem {
     TempPassword,
     #[error("sendEmail: must be true or false.")]
     SendEmail,
+    #[error("oauthTokens: must be true or false.")]
+    OauthTokens,
     #[error("q: must have fewer than {USER_KEY_CHARACTERS_MAX} characters.")]
     SearchTooLong,
     #[error("{0}: The parameter must be there")]

@@ -6,12 +6,13 @@ use serde_json::{Map, Value};
 use tenterhook_contract::{Secret, id::UserId};
 use tenterhook_management::{
     request::Given,
+    sessions,
     users::{self, HashRequest, LinkDelivery, PROVIDER, PasswordRequest, ProfileChange, UserRequest, user_type_of},
 };
 use tenterhook_model::{Password, User, UserPage, UserQuery, UserStatus, UserTransition};
 
 use super::{
-    answer::{Date, Id, List, NoContent, Parameter, SelfLink},
+    answer::{Date, Id, List, NoContent, Parameter, SelfLink, Shown},
     call::{Body, Call, OptionalJsonBody, ResourceBody, below},
     given,
     members::Members,
@@ -32,6 +33,10 @@ const SEND_EMAIL: Parameter = Parameter {
     name: "sendEmail",
     description: "Whether the link goes to the user by mail, as it does without the parameter, or into the answer: `true` or \
                   `false`",
+};
+const OAUTH_TOKENS: Parameter = Parameter {
+    name: "oauthTokens",
+    description: "Whether tokens that were issued in the sessions are revoked too: `true` or `false`",
 };
 const Q: Parameter = Parameter {
     name: "q",
@@ -67,6 +72,8 @@ pub(super) fn routes() -> Routes {
         .post("/api/v1/users/{userId}/lifecycle/reset_password", "resetPassword", reset_password)
         .with(&[SEND_EMAIL])
         .post("/api/v1/users/{userId}/credentials/change_password", "changePassword", change_password)
+        .delete("/api/v1/users/{userId}/sessions", "revokeUserSessions", clear_sessions)
+        .with(&[OAUTH_TOKENS])
 }
 
 /// A user as it is written.
@@ -190,7 +197,6 @@ enum DigestAlgorithm {
 struct PasswordReset {
     /// The link for the user, which works once; absent when it was sent by mail.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     reset_password_url: Option<Shown>,
 }
 
@@ -419,18 +425,8 @@ enum ExpiredAnswer {
     #[serde(rename_all = "camelCase")]
     Temporary {
         /// The password that was made for the user, shown once.
-        #[cfg_attr(feature = "schema", schemars(with = "String"))]
         temp_password: Shown,
     },
-}
-
-/// A secret that the answer shows.
-struct Shown(Secret);
-
-impl Serialize for Shown {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0.expose())
-    }
 }
 
 /// What verifies the credentials of a user.
@@ -516,7 +512,7 @@ fn read_activate(raw: Option<&str>) -> Result<bool, ApiError> {
 }
 
 /// Parameters that ask for something that is not done. With `false` they ask for what is done anyway.
-fn unsupported(raw: Option<&str>, names: &[&'static str]) -> Vec<QueryProblem> {
+pub(super) fn unsupported(raw: Option<&str>, names: &[&'static str]) -> Vec<QueryProblem> {
     let asked = names.iter().filter(|name| given(raw, name).is_some_and(|value| value != "false"));
     asked.map(|name| QueryProblem::Unsupported(name)).collect()
 }
@@ -601,6 +597,15 @@ async fn transition(
 ) -> Result<User, ApiError> {
     query::check("query", unsupported(call.query(), not_done))?;
     Ok(users::transition(call.platform(), call.administrator(), call.id("userId"), transition).await?)
+}
+
+/// Ends the sessions of a user.
+async fn clear_sessions(call: Call) -> Result<NoContent, ApiError> {
+    let (tokens, problem) = query::truth(call.query(), "oauthTokens", QueryProblem::OauthTokens);
+    let unsupported = unsupported(call.query(), &["forgetDevices"]);
+    query::check("query", problem.into_iter().chain(unsupported).collect())?;
+    sessions::clear(call.platform(), call.administrator(), call.id("userId"), tokens.unwrap_or(false)).await?;
+    Ok(NoContent)
 }
 
 async fn change_password(call: Call<Body<PasswordChangeBody>>) -> Result<Json<Credentials>, ApiError> {

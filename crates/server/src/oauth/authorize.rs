@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::{
     Extension, Router,
     extract::{Path, RawQuery, Request, State},
-    http::HeaderMap,
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
+use tenterhook_contract::Secret;
 use tenterhook_flows::oauth::{
     authorize::{self, AuthorizeAnswer, ResponseMode, asking_client, registered_redirect_uri},
     error::Fault,
@@ -24,11 +24,13 @@ use super::{
 };
 use crate::{
     App,
+    accept::Tasks,
     browser::{
         pages::{form_post_page, form_targets},
         query,
-        request::{RequestProblem, form_bytes},
+        request::{RequestProblem, form_bytes, taken_apart},
         see_other,
+        session_token::{self, Bringing, SESSION_TOKEN},
         sign_in::{self, OwnPath, SignInError, SignInPurpose, sign_in_page},
     },
     error::ApiError,
@@ -52,14 +54,20 @@ async fn authorize(
     Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    request: Request,
 ) -> Result<Response, ApiError> {
     let server = server(&org, &name)?;
+    let tasks = request.extensions().get::<Tasks>().cloned();
+    let (headers, _) = taken_apart(request);
     let query = query.unwrap_or_default();
     let parameters = match Parameters::parse(query.as_bytes()) {
         Ok(parameters) => parameters,
         Err(error) => return Ok(problem(&error)),
     };
+    if let Some(token) = parameters.get(SESSION_TOKEN) {
+        let bringing = with_session_token(Secret::new(token), &name, &query, &parameters);
+        return session_token::begin(app, org, caller, (tasks, &headers), bringing).await;
+    }
     let session = sign_in::session(&app, &org, &caller, &headers).await?;
     let answer = authorize::authorize(&app.platform, &org, server, &caller, &parameters, session.as_ref()).await;
     Ok(match answer {
@@ -75,6 +83,20 @@ async fn authorize(
             marked(response, fault == Some(Fault::Configuration), page_away)
         }
     })
+}
+
+/// The authorization request without its session token, which works once: the browser comes back with the session instead.
+fn with_session_token(token: Secret, name: &str, query: &str, parameters: &Parameters) -> Bringing {
+    let path = |left_out: &[&str]| {
+        format!("/oauth2/{name}/v1/authorize?{}", query::of_bytes(query::without(query, left_out).as_bytes()))
+    };
+    let otherwise = path(&[SESSION_TOKEN]);
+    // The user has just signed in then. With `none` nobody is asked in any case.
+    let signed_in = match parameters.get("prompt") {
+        Some("none") => path(&[SESSION_TOKEN, "max_age"]),
+        _ => path(&[SESSION_TOKEN, "max_age", "prompt"]),
+    };
+    Bringing { token, signed_in, otherwise }
 }
 
 /// An authorization request as a form (OpenID Connect core 3.1.2.1) is redirected to GET with a query: browsers leave

@@ -6,6 +6,7 @@ mod answers;
 mod api_tokens;
 mod app_assignments;
 mod apps;
+mod authn;
 mod authorize;
 mod chains;
 mod codes;

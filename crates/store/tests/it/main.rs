@@ -24,4 +24,5 @@ mod registrations;
 mod rotation;
 mod saml_sessions;
 mod single_use_links;
+mod user_access;
 mod users;

@@ -1,0 +1,319 @@
+//! Primary authentication for clients with pages of their own: a password gets a session token, which gets a session.
+//!
+//! A transaction that needs more than the right password goes on with a state token. Texts of tokens are random, stored as hashes, and
+//! work once. Start reading at [`authenticate`].
+
+use std::{borrow::Cow, sync::Arc};
+
+use tenterhook_contract::{Secret, Timestamp};
+use tenterhook_model::{AuthnPurpose, AuthnToken, Password, Session, User, UserStatus, UserTransition};
+use tenterhook_platform::{
+    Caller, OrgSnapshot, Platform,
+    attempts::{PasswordAttempts, key},
+    entropy::{random_token, sha256_hex},
+    events::{Event, SESSION_END, UPDATE_PASSWORD, user_actor, user_target},
+    passwords::{HashingSource, PasswordError, hash_password_from},
+    sessions::OpenSession,
+};
+use tenterhook_store::{Redeemed, StoreError};
+
+use crate::{
+    commitment::Commitment,
+    password_reset::{Unfit, unfit},
+    sign_in::{
+        NewSession, begin_session,
+        password::{SubmittedPassword, Verdict, log_not_active, verify},
+    },
+};
+
+/// How long a token of primary authentication works.
+pub const TOKEN_SECONDS: i64 = 300;
+/// Longest token that is looked up.
+const TOKEN_BYTES_MAX: usize = 100;
+/// How often a change of a password is tried, because another change of the user was stored first.
+const TRIES_MAX: usize = 10;
+
+/// The credentials of a primary authentication.
+#[derive(Clone, Copy, Debug)]
+pub struct Credentials<'a> {
+    /// The attempts of this node.
+    pub attempts: &'a Arc<PasswordAttempts>,
+    /// The login.
+    pub username: &'a str,
+    /// The password.
+    pub password: &'a Secret,
+    /// What the client wants to get back at the end of the transaction.
+    pub relay_state: Option<&'a str>,
+}
+
+/// A transaction with what it needs next.
+#[derive(Debug)]
+pub struct Transaction {
+    /// The text of its token, known to nobody else: a session token or a state token.
+    pub token: Secret,
+    /// The user.
+    pub user: Box<User>,
+    /// What the client gets back.
+    pub relay_state: Option<String>,
+    /// When the token stops working.
+    pub expires: Timestamp,
+}
+
+/// The result of a step of primary authentication.
+#[derive(Debug)]
+pub enum Authn {
+    /// The transaction is complete: its token gets a session.
+    Success(Transaction),
+    /// The password is right, and has expired: its token goes with the change.
+    PasswordExpired(Transaction),
+    /// The login is unknown, the password is wrong, or the user cannot sign in. Callers are not told which.
+    Refused,
+    /// Too many attempts on the login, of an existing user or not, or with too many logins from the network.
+    TooManyAttempts,
+    /// Too many passwords are being verified at present.
+    Busy,
+}
+
+/// The result of the change of an expired password.
+#[derive(Debug)]
+pub enum Changed {
+    /// The user has the new password, and the transaction is complete.
+    Success(Transaction),
+    /// The state token does not work: it is unknown, was used or has expired, or the user has got a password otherwise.
+    TokenGone,
+    /// The old password is wrong; the token still works.
+    WrongPassword,
+    /// The new password cannot be taken; the token still works.
+    Unfit(Unfit),
+    /// The new password is the old one; the token still works.
+    Same,
+    /// Too many attempts on the login.
+    TooManyAttempts,
+    /// Too many passwords are being hashed, or the user is changed by others; the token still works.
+    Busy,
+}
+
+/// Verifies credentials. Begins no session. `commitment` begins before anything is stored; from then on this must run to its end.
+///
+/// # Errors
+/// When the store fails.
+pub async fn authenticate(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    caller: &Caller,
+    credentials: Credentials<'_>,
+    commitment: &Commitment,
+) -> Result<Authn, StoreError> {
+    let Credentials { attempts, username: login, password, relay_state } = credentials;
+    let submitted = SubmittedPassword { attempts, login, password };
+    let relay_state = relay_state.map(ToOwned::to_owned);
+    match verify(platform, org, caller, submitted, commitment).await? {
+        Verdict::Active(user) => Ok(Authn::Success(issue(platform, AuthnPurpose::Session, user, relay_state).await?)),
+        Verdict::NotActive(user) if user.status == UserStatus::PasswordExpired => {
+            commitment.begin();
+            attempts.succeeded(&org.org.id, login);
+            Ok(Authn::PasswordExpired(issue(platform, AuthnPurpose::PasswordExpired, user, relay_state).await?))
+        }
+        Verdict::NotActive(user) => {
+            // Only the log says why: a stranger must not learn that a password was guessed.
+            log_not_active(platform, org, caller, login, &user);
+            Ok(Authn::Refused)
+        }
+        Verdict::Wrong => Ok(Authn::Refused),
+        Verdict::TooManyAttempts => Ok(Authn::TooManyAttempts),
+        Verdict::Busy => Ok(Authn::Busy),
+    }
+}
+
+/// The transaction of a state token, unchanged. `None` when the token does not work.
+///
+/// # Errors
+/// When the store fails.
+pub async fn transaction(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    state_token: &Secret,
+) -> Result<Option<Transaction>, StoreError> {
+    let Some((token, user)) = find_expired(platform, org, state_token).await? else { return Ok(None) };
+    let AuthnToken { relay_state, expires, .. } = token;
+    Ok(Some(Transaction { token: state_token.clone(), user: Box::new(user), relay_state, expires }))
+}
+
+/// Changes the expired password of a transaction, which is complete then. `commitment` begins before anything is stored; from then on this
+/// must run to its end.
+///
+/// # Errors
+/// When the store fails.
+pub async fn change_password(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    caller: &Caller,
+    attempts: &Arc<PasswordAttempts>,
+    (state_token, old, new): (&Secret, &Secret, &Secret),
+    commitment: &Commitment,
+) -> Result<Changed, StoreError> {
+    let Some((_, user)) = find_expired(platform, org, state_token).await? else { return Ok(Changed::TokenGone) };
+    let login = user.profile.login.clone();
+    let submitted = SubmittedPassword { attempts, login: &login, password: old };
+    // It counts as an attempt: a state token that was stolen does not help to guess.
+    let verified = match verify(platform, org, caller, submitted, commitment).await? {
+        Verdict::NotActive(user) if user.status == UserStatus::PasswordExpired => user,
+        Verdict::NotActive(_) | Verdict::Active(_) => return Ok(Changed::TokenGone),
+        Verdict::Wrong => return Ok(Changed::WrongPassword),
+        Verdict::TooManyAttempts => return Ok(Changed::TooManyAttempts),
+        Verdict::Busy => return Ok(Changed::Busy),
+    };
+    attempts.succeeded(&org.org.id, &login);
+    if let Some(why) = unfit(new, &login) {
+        return Ok(Changed::Unfit(why));
+    }
+    if new == old {
+        return Ok(Changed::Same);
+    }
+    let hash = match hash_password_from(HashingSource::SignIn(caller.network(), key(&org.org.id, &login)), new).await {
+        Ok(hash) => hash,
+        Err(PasswordError::Busy) => return Ok(Changed::Busy),
+        Err(error) => return Err(error.into()),
+    };
+    commitment.begin();
+    for _ in 0..TRIES_MAX {
+        let Some((token, mut user)) = find_expired(platform, org, state_token).await? else {
+            return Ok(Changed::TokenGone);
+        };
+        // Another password was set meanwhile: the old one is not the old one any more.
+        if user.password != verified.password {
+            return Ok(Changed::TokenGone);
+        }
+        let Some(after) = user.status.after(UserTransition::SetPassword) else { return Ok(Changed::TokenGone) };
+        let now = platform.now();
+        user.enter(after, now);
+        user.password = Password::Hash { hash: hash.clone(), changed: now };
+        user.last_updated = now;
+        let (text, next) = new_token(platform, AuthnPurpose::Session, &user, token.relay_state.clone());
+        match platform.store().exchange_authn_token(&token, &user, &next, now).await? {
+            Redeemed::Done => {
+                let (event_type, message) = UPDATE_PASSWORD;
+                let event = Event::of_caller(platform.stamp(), &org.org.id, caller, user_actor(&user));
+                platform.log_event(event.named(event_type, message).about([Cow::Owned(user_target(&user))]));
+                let AuthnToken { relay_state, expires, .. } = next;
+                return Ok(Changed::Success(Transaction { token: text, user: Box::new(user), relay_state, expires }));
+            }
+            Redeemed::Gone => return Ok(Changed::TokenGone),
+            Redeemed::Contended => {}
+        }
+    }
+    Ok(Changed::Busy)
+}
+
+/// Gives a transaction up. Returns what the client gets back; `None` when the state token does not work.
+///
+/// # Errors
+/// When the store fails.
+pub async fn cancel(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    state_token: &Secret,
+) -> Result<Option<Option<String>>, StoreError> {
+    let Some(token) = find(platform, org, state_token, AuthnPurpose::PasswordExpired).await? else { return Ok(None) };
+    let is_used_up = platform.store().use_up_authn_token(&token, platform.now()).await?;
+    Ok(is_used_up.then_some(token.relay_state))
+}
+
+/// Begins the session that a session token is for, and uses the token up. `previous` is the session that the browser has had until now; it
+/// ends. Returns the value of the session's cookie; `None` when the token does not work. `commitment` begins before anything is stored; from
+/// then on this must run to its end.
+///
+/// # Errors
+/// When the store fails. The token is used up then.
+pub async fn begin_session_of_token(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    caller: &Caller,
+    (session_token, previous): (&Secret, Option<&Session>),
+    commitment: &Commitment,
+) -> Result<Option<Secret>, StoreError> {
+    let Some(token) = find(platform, org, session_token, AuthnPurpose::Session).await? else { return Ok(None) };
+    commitment.begin();
+    if !platform.store().use_up_authn_token(&token, platform.now()).await? {
+        return Ok(None);
+    }
+    let user = platform.store().find_user(&org.org.id, &token.user_id).await?;
+    let Some(user) = user.filter(|user| user.status == UserStatus::Active) else { return Ok(None) };
+    let begun = NewSession { user: &user, login: &user.profile.login, request: None, previous };
+    begin_session(platform, org, caller, begun).await.map(Some)
+}
+
+/// Ends the session of a browser that asks for it. `commitment` begins before anything is stored; from then on this must run to its end.
+///
+/// # Errors
+/// When the store fails.
+pub async fn close_session(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    caller: &Caller,
+    open: &OpenSession,
+    commitment: &Commitment,
+) -> Result<(), StoreError> {
+    let OpenSession { session, user } = open;
+    commitment.begin();
+    if platform.store().remove_session(&org.org.id, &session.id).await? {
+        let (event_type, message) = SESSION_END;
+        let event = Event::of_caller(platform.stamp(), &org.org.id, caller, user_actor(user));
+        platform.log_event(event.named(event_type, message).about([Cow::Owned(user_target(user))]));
+    }
+    Ok(())
+}
+
+async fn issue(
+    platform: &Platform,
+    purpose: AuthnPurpose,
+    user: Box<User>,
+    relay_state: Option<String>,
+) -> Result<Transaction, StoreError> {
+    let (text, token) = new_token(platform, purpose, &user, relay_state);
+    platform.store().insert_authn_token(&token).await?;
+    let AuthnToken { relay_state, expires, .. } = token;
+    Ok(Transaction { token: text, user, relay_state, expires })
+}
+
+fn new_token(
+    platform: &Platform,
+    purpose: AuthnPurpose,
+    user: &User,
+    relay_state: Option<String>,
+) -> (Secret, AuthnToken) {
+    let text = random_token(platform.entropy());
+    let token = AuthnToken {
+        org_id: user.org_id.clone(),
+        token_sha256: sha256_hex(text.expose()),
+        purpose,
+        user_id: user.id.clone(),
+        relay_state,
+        expires: platform.now().plus_seconds(TOKEN_SECONDS),
+    };
+    (text, token)
+}
+
+async fn find(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    token: &Secret,
+    purpose: AuthnPurpose,
+) -> Result<Option<AuthnToken>, StoreError> {
+    if token.expose().len() > TOKEN_BYTES_MAX {
+        return Ok(None);
+    }
+    platform.store().find_authn_token(&org.org.id, &sha256_hex(token.expose()), purpose, platform.now()).await
+}
+
+/// The state token of an expired password, and its user, while the password has expired.
+async fn find_expired(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    state_token: &Secret,
+) -> Result<Option<(AuthnToken, User)>, StoreError> {
+    let found = find(platform, org, state_token, AuthnPurpose::PasswordExpired).await?;
+    let Some(token) = found else { return Ok(None) };
+    let user = platform.store().find_user(&org.org.id, &token.user_id).await?;
+    Ok(user.filter(|user| user.status == UserStatus::PasswordExpired).map(|user| (token, user)))
+}
