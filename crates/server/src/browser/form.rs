@@ -55,6 +55,13 @@ pub(crate) enum Input<'a> {
         /// The keyboard.
         inputmode: &'a str,
     },
+    /// One of several values, or none, with what was chosen before.
+    Choice {
+        /// What was chosen before.
+        value: &'a str,
+        /// What is sent and what people read, for each.
+        choices: &'a [(String, String)],
+    },
     /// A password, which a page never repeats.
     Password,
 }
@@ -140,6 +147,19 @@ mod tests {
     fn a_field_that_may_stay_empty_says_so() {
         let html = squeezed(&Field { required: false, ..FIELD });
         assert!(html.contains("(optional)</span></label>") && !html.contains("required"), "{html}");
+    }
+
+    #[test]
+    fn one_of_several_values_is_chosen_from_a_list() {
+        let choices = [("true".to_owned(), "Yes".to_owned()), ("false".to_owned(), "No <b>".to_owned())];
+        let input = Input::Choice { value: "false", choices: &choices };
+        let html = squeezed(&Field { input, error: Some("Choose one."), ..FIELD });
+        assert!(
+            html.contains(
+                r#"<select id="userProfile.email" name="userProfile.email" autocomplete="email" aria-describedby="userProfile.email-error" aria-invalid="true" required> <option value=""></option> <option value="true">Yes</option> <option value="false" selected>No &#60;b&#62;</option> </select>"#
+            ),
+            "{html}"
+        );
     }
 
     #[test]

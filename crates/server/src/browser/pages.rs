@@ -55,6 +55,8 @@ pub(crate) struct SignIn<'a> {
     pub(crate) app_label: Option<&'a str>,
     /// Why the page is shown again.
     pub(crate) message: Option<FormMessage<'a>>,
+    /// Where people without a user sign up, if they may.
+    pub(crate) sign_up: Option<&'a str>,
     pub(crate) login: Field<'a>,
     pub(crate) password: Field<'a>,
 }

@@ -23,6 +23,8 @@ pub(crate) enum RequestProblem {
     TooLarge,
     #[error("The sign-in page has expired or was opened elsewhere. Go back to the application and try again.")]
     SignInExpired,
+    #[error("The form has expired or was opened elsewhere. Go back to the application and try again.")]
+    SignUpExpired,
     #[error("The access token is missing.")]
     NoAccessToken,
 }

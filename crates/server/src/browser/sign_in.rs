@@ -43,6 +43,11 @@ impl OwnPath {
             && !path.contains(char::is_control);
         is_own.then_some(Self(path))
     }
+
+    /// The path.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// What a user signs in for.
@@ -54,6 +59,8 @@ pub(crate) struct SignInPurpose {
     pub(crate) action: OwnPath,
     /// Where the browser goes once the user has signed in.
     pub(crate) back: OwnPath,
+    /// Where people without a user sign up, if they may.
+    pub(crate) sign_up: Option<OwnPath>,
     /// Where the redirects after the form may lead: `form-action` of the page's content security policy.
     pub(crate) form_targets: String,
     /// The fingerprint of the request, which the session keeps: [`Session::signed_in_for`].
@@ -213,6 +220,7 @@ pub(crate) fn sign_in_page(
         action: &purpose.action.0,
         csrf: csrf.expose(),
         app_label: purpose.app_label.as_deref(),
+        sign_up: purpose.sign_up.as_ref().map(OwnPath::as_str),
         message: refusal.map(|refusal| FormMessage { text: refusal.text(), fields: &errors }),
         // Most logins are email addresses, and their keyboard can write any other.
         login: field("login", "Username", Input::Text { value: login, inputmode: "email" }, "username"),

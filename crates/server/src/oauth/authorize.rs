@@ -35,6 +35,11 @@ use crate::{
     },
     error::ApiError,
     judged_again::marked,
+    registration::{
+        nobody_signs_up,
+        page::{self, SignUpPurpose, sign_up_page},
+        policy_of_app,
+    },
 };
 
 /// Most bytes of a form, and of the query that it becomes: it must fit, with cookies, into the head of the next request.
@@ -44,6 +49,7 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/oauth2/{server}/v1/authorize", get(authorize).post(authorize_by_form))
         .route("/oauth2/{server}/v1/authorize/sign-in", post(sign_in))
+        .route("/oauth2/{server}/v1/authorize/sign-up", get(sign_up).post(sign_up_by_form))
 }
 
 type Org = Extension<Arc<OrgSnapshot>>;
@@ -134,13 +140,51 @@ async fn sign_in(
 ) -> Result<Response, ApiError> {
     server(&org, &name)?;
     let purpose = purpose(&org, &name, &asked.unwrap_or_default())?;
-    Ok(sign_in::submitted(app, org, caller, purpose, request).await.unwrap_or_else(|error| {
-        problem(&match error {
-            SignInError::Request(error) => error.into(),
-            SignInError::Form(error) => error,
-            SignInError::Store(error) => error.into(),
-        })
-    }))
+    Ok(sign_in::submitted(app, org, caller, purpose, request).await.unwrap_or_else(not_read))
+}
+
+fn not_read(error: SignInError) -> Response {
+    problem(&match error {
+        SignInError::Request(error) => error.into(),
+        SignInError::Form(error) => error,
+        SignInError::Store(error) => error.into(),
+    })
+}
+
+async fn sign_up(
+    State(app): State<App>,
+    Extension(org): Org,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    RawQuery(asked): RawQuery,
+) -> Result<Response, ApiError> {
+    server(&org, &name)?;
+    let purpose = sign_up_purpose(&org, &name, &asked.unwrap_or_default())?;
+    Ok(purpose.map_or_else(nobody_signs_up, |purpose| sign_up_page(&app, &org, &caller, &purpose)))
+}
+
+async fn sign_up_by_form(
+    State(app): State<App>,
+    Extension(org): Org,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    RawQuery(asked): RawQuery,
+    request: Request,
+) -> Result<Response, ApiError> {
+    server(&org, &name)?;
+    let Some(purpose) = sign_up_purpose(&org, &name, &asked.unwrap_or_default())? else { return Ok(nobody_signs_up()) };
+    Ok(page::submitted(app, org, caller, purpose, request).await.unwrap_or_else(not_read))
+}
+
+/// The authorization request `asked` as what a person signs up for; `None` when nobody signs up for the client.
+fn sign_up_purpose(org: &OrgSnapshot, name: &str, asked: &str) -> Result<Option<SignUpPurpose>, ApiError> {
+    let parameters = Parameters::parse(asked.as_bytes()).ok();
+    let client = parameters.as_ref().and_then(|asked| asking_client(org, asked));
+    let Some(policy) = client.and_then(|client| policy_of_app(org, client.enrollment_policy.as_ref())) else {
+        return Ok(None);
+    };
+    let SignInPurpose { app_label, back, form_targets, sign_up, request, .. } = purpose(org, name, asked)?;
+    Ok(sign_up.map(|action| SignUpPurpose { policy, app_label, action, back: Some(back), form_targets, request }))
 }
 
 /// The authorization request `asked` as what a user signs in for.
@@ -156,10 +200,12 @@ fn purpose(org: &OrgSnapshot, name: &str, asked: &str) -> Result<SignInPurpose, 
     }
     let redirect_uri = parameters.as_ref().and_then(|asked| registered_redirect_uri(org, asked));
     let client = parameters.as_ref().and_then(|asked| asking_client(org, asked));
+    let may_sign_up = client.is_some_and(|client| policy_of_app(org, client.enrollment_policy.as_ref()).is_some());
     Ok(SignInPurpose {
         app_label: client.map(|client| client.name.clone()),
         action: own(format!("/oauth2/{name}/v1/authorize/sign-in?{asked}"))?,
         back: own(format!("/oauth2/{name}/v1/authorize?{rest}"))?,
+        sign_up: may_sign_up.then(|| own(format!("/oauth2/{name}/v1/authorize/sign-up?{asked}"))).transpose()?,
         form_targets: form_targets(redirect_uri.unwrap_or_default()),
         request: None,
     })

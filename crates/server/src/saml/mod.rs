@@ -40,6 +40,11 @@ use crate::{
     },
     error::ApiError,
     oauth::newest,
+    registration::{
+        nobody_signs_up,
+        page::{self as sign_up_form, SignUpPurpose, sign_up_page},
+        policy_of_app,
+    },
     to_its_end::committed,
 };
 
@@ -54,6 +59,7 @@ pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/app/{name}/{key}/sso/saml", get(sign_on).post(by_form))
         .route("/app/{name}/{key}/sso/saml/sign-in", post(sign_in))
+        .route("/app/{name}/{key}/sso/saml/sign-up", get(sign_up).post(sign_up_by_form))
         .route("/app/{name}/{key}/slo/saml", get(logout).post(by_form))
         .route("/app/{name}/sso/saml/metadata", get(metadata))
         .route("/login/signout", get(sign_out).post(sign_out_by_form))
@@ -99,7 +105,7 @@ async fn signed_on(
     Ok(match sign_on::sign_on(&app.platform, org, saml_app, caller, session.as_ref(), commitment).await {
         SignOnAnswer::Page(error) => problem(&error),
         SignOnAnswer::SignIn { login_hint } => {
-            let purpose = purpose(saml_app, caller)?;
+            let purpose = purpose(org, saml_app, caller)?;
             sign_in_page(app, caller, &purpose, login_hint.as_deref().unwrap_or_default(), None)
         }
         SignOnAnswer::Post { consumer, xml, relay_state } => {
@@ -137,24 +143,58 @@ async fn sign_in(
     Path(names): Names,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let purpose = purpose(app_of(&org, &names)?, &caller)?;
-    Ok(sign_in::submitted(app, org, caller, purpose, request).await.unwrap_or_else(|error| match error {
+    let purpose = purpose(&org, app_of(&org, &names)?, &caller)?;
+    Ok(sign_in::submitted(app, org, caller, purpose, request).await.unwrap_or_else(not_read))
+}
+
+fn not_read(error: SignInError) -> Response {
+    match error {
         SignInError::Request(error) => request_problem(error),
         SignInError::Form(error) => errors::form_problem(&error.description),
         SignInError::Store(error) => problem(&error.into()),
-    }))
+    }
+}
+
+async fn sign_up(
+    State(app): State<App>,
+    Extension(org): Org,
+    Extension(caller): Extension<Caller>,
+    Path(names): Names,
+) -> Result<Response, ApiError> {
+    let purpose = sign_up_purpose(&org, app_of(&org, &names)?, &caller)?;
+    Ok(purpose.map_or_else(nobody_signs_up, |purpose| sign_up_page(&app, &org, &caller, &purpose)))
+}
+
+async fn sign_up_by_form(
+    State(app): State<App>,
+    Extension(org): Org,
+    Extension(caller): Extension<Caller>,
+    Path(names): Names,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let Some(purpose) = sign_up_purpose(&org, app_of(&org, &names)?, &caller)? else { return Ok(nobody_signs_up()) };
+    Ok(sign_up_form::submitted(app, org, caller, purpose, request).await.unwrap_or_else(not_read))
+}
+
+/// The request for sign-on in the query as what a person signs up for; `None` when nobody signs up for the app.
+fn sign_up_purpose(org: &OrgSnapshot, app: &SamlApp, caller: &Caller) -> Result<Option<SignUpPurpose>, ApiError> {
+    let Some(policy) = policy_of_app(org, app.enrollment_policy.as_ref()) else { return Ok(None) };
+    let SignInPurpose { app_label, back, form_targets, sign_up, request, .. } = purpose(org, app, caller)?;
+    Ok(sign_up.map(|action| SignUpPurpose { policy, app_label, action, back: Some(back), form_targets, request }))
 }
 
 /// The request for sign-on in the query as what a user signs in for.
-fn purpose(app: &SamlApp, caller: &Caller) -> Result<SignInPurpose, ApiError> {
+fn purpose(org: &OrgSnapshot, app: &SamlApp, caller: &Caller) -> Result<SignInPurpose, ApiError> {
     let own = |path| OwnPath::new(path).ok_or(ApiError::UnknownPath);
     let query = caller.query.as_deref().unwrap_or_default();
     let query = if query.is_empty() { String::new() } else { format!("?{}", query::of_bytes(query.as_bytes())) };
     let path = format!("/app/{}/{}/sso/saml", app.name, app.external_key);
+    let may_sign_up = policy_of_app(org, app.enrollment_policy.as_ref()).is_some();
     Ok(SignInPurpose {
         app_label: Some(app.label.clone()),
         action: own(format!("{path}/sign-in{query}"))?,
         back: own(format!("{path}{query}"))?,
+        sign_up: may_sign_up.then(|| own(format!("{path}/sign-up{query}"))).transpose()?,
         form_targets: OWN_FORMS.to_owned(),
         request: sign_on::request_fingerprint(app, caller),
     })

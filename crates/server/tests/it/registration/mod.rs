@@ -1,8 +1,9 @@
-//! Signing up (`registration.md`): by the JSON API, and with the verification of the email address.
+//! Signing up (`registration.md`): by the JSON API, by the hosted page, with the verification of the email address.
 
 mod abuse;
 mod api;
 mod hook;
+mod page;
 mod verification;
 
 use std::net::SocketAddr;

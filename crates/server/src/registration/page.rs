@@ -1,0 +1,378 @@
+//! The sign-up page: the form of a policy, shown again with its messages until the person has an account, and the way back to the
+//! request for which the person signs up.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::Request,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
+use serde_json::Value;
+use tenterhook_contract::{Secret, profile::AttributeKind, registration::message::FormMessages};
+use tenterhook_flows::{
+    commitment::Commitment,
+    oauth::parameters::{PARAMETERS_BYTES_MAX, Parameters},
+    registration::{
+        form::{Form, FormField, PASSWORD},
+        sign_up::{SignUp, SignedUp, sign_up},
+    },
+    sign_in::{NewSession, begin_session},
+};
+use tenterhook_model::{EnrollmentPolicy, LinkPurpose};
+use tenterhook_platform::{Caller, OrgSnapshot, entropy::random_token, links::good_for};
+
+use super::form_answer::password_rules;
+use crate::{
+    App,
+    accept::Tasks,
+    browser::{
+        cookies::{CSRF, SESSION},
+        form::{Field, FormMessage, Input},
+        pages::{Content, SHOW_PASSWORD_PATH, page},
+        request::{RequestProblem, form_bytes, taken_apart},
+        see_other,
+        sign_in::{OwnPath, SignInError, session},
+    },
+    error::ApiError,
+    to_its_end::committed,
+};
+
+/// What the names of the fields begin with, except the password's. So no attribute is taken for a member of ours.
+const PREFIX: &str = "userProfile.";
+/// Above a form whose fields have messages.
+const REVIEW: &str = "We found some errors. Please review the form and make corrections.";
+
+/// What a person signs up for.
+#[derive(Clone, Debug)]
+pub(crate) struct SignUpPurpose {
+    /// The policy; people sign up by it.
+    pub(crate) policy: EnrollmentPolicy,
+    /// The name of the application that the person goes on to.
+    pub(crate) app_label: Option<String>,
+    /// Where the page's form is sent.
+    pub(crate) action: OwnPath,
+    /// Where the browser goes afterwards, and where people sign in who have an account.
+    pub(crate) back: Option<OwnPath>,
+    /// Where the redirects after the form may lead: `form-action` of the page's content security policy.
+    pub(crate) form_targets: String,
+    /// The fingerprint of the request, which the session keeps.
+    pub(crate) request: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "sign_up.html")]
+struct SignUpPage<'a> {
+    action: &'a str,
+    csrf: &'a str,
+    app_label: Option<&'a str>,
+    /// Where people sign in who have an account.
+    sign_in: Option<&'a str>,
+    /// Why the page is shown again.
+    message: Option<FormMessage<'a>>,
+    fields: &'a [Field<'a>],
+}
+
+impl Content for SignUpPage<'_> {
+    fn title(&self) -> &str {
+        if self.message.is_some() { "Error: Create your account" } else { "Create your account" }
+    }
+
+    fn script(&self) -> Option<&'static str> {
+        Some(SHOW_PASSWORD_PATH)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "check_your_mail.html")]
+struct CheckYourMail<'a> {
+    email: &'a str,
+    good_for: &'a str,
+}
+
+impl Content for CheckYourMail<'_> {
+    fn title(&self) -> &'static str {
+        "Check your mail"
+    }
+}
+
+#[derive(Template)]
+#[template(path = "signed_up.html")]
+struct AccountReady;
+
+impl Content for AccountReady {
+    fn title(&self) -> &'static str {
+        "Your account is ready"
+    }
+}
+
+/// Why the page is shown again.
+struct Again {
+    status: StatusCode,
+    messages: FormMessages,
+}
+
+/// The texts of a form, by their fields.
+type Texts = Vec<(String, String)>;
+
+/// The page with an empty form.
+pub(crate) fn sign_up_page(app: &App, org: &OrgSnapshot, caller: &Caller, purpose: &SignUpPurpose) -> Response {
+    form_page(app, org, caller, purpose, (&Texts::new(), None))
+}
+
+/// Signs up with a submitted form of the page, and sends the browser back. Shows the page again when that fails.
+///
+/// # Errors
+/// When the form cannot be read, or is not one of a page that this browser was given.
+pub(crate) async fn submitted(
+    app: App,
+    org: Arc<OrgSnapshot>,
+    caller: Caller,
+    purpose: SignUpPurpose,
+    request: Request,
+) -> Result<Response, SignInError> {
+    let tasks = request.extensions().get::<Tasks>().cloned();
+    let (headers, body) = taken_apart(request);
+    let form = form_bytes(&headers, body, PARAMETERS_BYTES_MAX).await?;
+    let form = Parameters::parse(&form).map_err(SignInError::Form)?;
+    let expected = CSRF.of(&headers, &caller);
+    if expected.is_none() || expected.as_deref() != form.get("csrf") {
+        return Err(RequestProblem::SignUpExpired.into());
+    }
+    let previous = session(&app, &org, &caller, &headers).await?;
+    let password = Secret::new(form.get(PASSWORD).unwrap_or_default());
+    let texts: Texts = form
+        .pairs()
+        .filter_map(|(name, text)| Some((name.strip_prefix(PREFIX)?.to_owned(), text.to_owned())))
+        .collect();
+    let signing_up = |commitment: Arc<Commitment>| async move {
+        let signed_up = {
+            let form = Form::to_sign_up(&org, &purpose.policy);
+            let submitted = form.read_texts(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+            let asked = SignUp { policy: &purpose.policy, form: &form, submitted, password: &password };
+            sign_up(&app.platform, &org, &caller, asked, &commitment).await
+        };
+        let user = match signed_up {
+            Ok(SignedUp::Active(user)) => user,
+            Ok(SignedUp::MailSent) => return check_your_mail(&texts),
+            Ok(other) => return form_page(&app, &org, &caller, &purpose, (&texts, Some(again(other)))),
+            Err(error) => return ApiError::from(error).into_response(),
+        };
+        let begun = NewSession {
+            user: &user,
+            login: &user.profile.login,
+            request: purpose.request.as_deref(),
+            previous: previous.as_ref(),
+        };
+        match begin_session(&app.platform, &org, &caller, begun).await {
+            Ok(cookie) => {
+                let mut response = match &purpose.back {
+                    Some(back) => see_other(back.as_str()),
+                    None => page(StatusCode::OK, &AccountReady, "'none'"),
+                };
+                SESSION.set(&mut response, &caller, cookie.expose());
+                response
+            }
+            Err(error) => ApiError::from(error).into_response(),
+        }
+    };
+    Ok(committed(tasks, signing_up).await)
+}
+
+/// The same for everybody whose form is valid: it does not say whether there was an account.
+fn check_your_mail(texts: &Texts) -> Response {
+    let text = |name: &str| texts.iter().find(|(of, _)| of == name).map(|(_, text)| text.trim());
+    let email = text("email").or_else(|| text("login")).unwrap_or_default();
+    let (_, good_for) = good_for(LinkPurpose::EmailVerification);
+    page(StatusCode::OK, &CheckYourMail { email, good_for }, "'none'")
+}
+
+/// Why a form is shown again.
+fn again(signed_up: SignedUp) -> Again {
+    let above = |status, text: &str| Again {
+        status,
+        messages: FormMessages { fields: Vec::new(), form: vec![text.to_owned()] },
+    };
+    match signed_up {
+        SignedUp::Refused(refused) => Again { status: StatusCode::BAD_REQUEST, messages: refused.messages },
+        SignedUp::TooManyAttempts | SignedUp::TurnedAway => {
+            let text = "Too many people sign up at present. Try again in five minutes.";
+            above(StatusCode::TOO_MANY_REQUESTS, text)
+        }
+        SignedUp::NoMail => {
+            tracing::error!("registration: the policy verifies email addresses, and no mail server is configured");
+            let text = "You cannot sign up at present, because no mail can be sent. Try again later.";
+            above(StatusCode::SERVICE_UNAVAILABLE, text)
+        }
+        SignedUp::Busy | SignedUp::Active(_) | SignedUp::MailSent => {
+            let text = "Too many people sign up at present. Try again in a moment.";
+            above(StatusCode::SERVICE_UNAVAILABLE, text)
+        }
+    }
+}
+
+fn form_page(
+    app: &App,
+    org: &OrgSnapshot,
+    caller: &Caller,
+    purpose: &SignUpPurpose,
+    (texts, again): (&Texts, Option<Again>),
+) -> Response {
+    let form = Form::to_sign_up(org, &purpose.policy);
+    let csrf = random_token(app.platform.entropy());
+    let (status, messages) = match again {
+        None => (StatusCode::OK, None),
+        Some(Again { status, messages }) => (status, Some(messages)),
+    };
+    let above = messages.as_ref().map(|messages| {
+        let form = messages.form.join(" ");
+        if form.is_empty() { REVIEW.to_owned() } else { form }
+    });
+    let shown = Shown::all(&form, texts, messages.as_ref());
+    let errors: Vec<_> = shown.iter().filter_map(|it| Some((it.name.as_str(), it.error.as_deref()?))).collect();
+    let rules = password_rules();
+    let focus = shown.iter().position(|it| it.error.is_some() || it.text.is_empty());
+    let fields: Vec<_> = shown
+        .iter()
+        .enumerate()
+        .map(|(place, it)| it.field(&rules, messages.is_some(), focus == Some(place)))
+        .collect();
+    let template = SignUpPage {
+        action: purpose.action.as_str(),
+        csrf: csrf.expose(),
+        app_label: purpose.app_label.as_deref(),
+        sign_in: purpose.back.as_ref().map(OwnPath::as_str),
+        message: above.as_deref().map(|text| FormMessage { text, fields: &errors }),
+        fields: &fields,
+    };
+    let mut response = page(status, &template, &purpose.form_targets);
+    CSRF.set(&mut response, caller, csrf.expose());
+    response
+}
+
+/// A field as it is shown: what was written into it and what is wrong with it. A password is never shown again.
+struct Shown {
+    name: String,
+    label: String,
+    /// Value and label of each choice; empty for a field to write into.
+    choices: Vec<(String, String)>,
+    hint: Option<&'static str>,
+    inputmode: &'static str,
+    autocomplete: &'static str,
+    is_password: bool,
+    required: bool,
+    text: String,
+    error: Option<String>,
+}
+
+impl Shown {
+    /// The fields of a form and the password.
+    fn all(form: &Form<'_>, texts: &Texts, messages: Option<&FormMessages>) -> Vec<Self> {
+        let error = |name: &str| {
+            let of_field = messages.iter().flat_map(|messages| &messages.fields).filter(|(of, _)| of == name);
+            let text = of_field.map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(" ");
+            (!text.is_empty()).then_some(text)
+        };
+        let has_login = form.fields.iter().any(|field| field.asked.name == "login");
+        let mut all: Vec<_> = form
+            .fields
+            .iter()
+            .map(|field| {
+                let name = &field.asked.name;
+                let (inputmode, autocomplete, hint) = purposes(field, has_login);
+                Self {
+                    name: format!("{PREFIX}{name}"),
+                    label: field.asked.label.clone(),
+                    choices: choices(field),
+                    hint,
+                    inputmode,
+                    autocomplete,
+                    is_password: false,
+                    required: field.asked.required,
+                    text: texts.iter().find(|(of, _)| of == name).map(|(_, text)| text.clone()).unwrap_or_default(),
+                    error: error(name),
+                }
+            })
+            .collect();
+        all.push(Self {
+            name: PASSWORD.to_owned(),
+            label: "Password".to_owned(),
+            choices: Vec::new(),
+            hint: None,
+            inputmode: "text",
+            autocomplete: "new-password",
+            is_password: true,
+            required: true,
+            text: String::new(),
+            error: error(PASSWORD),
+        });
+        all
+    }
+
+    fn field<'a>(&'a self, rules: &'a [String], has_message: bool, autofocus: bool) -> Field<'a> {
+        Field {
+            name: &self.name,
+            label: &self.label,
+            input: if self.is_password {
+                Input::Password
+            } else if self.choices.is_empty() {
+                Input::Text { value: &self.text, inputmode: self.inputmode }
+            } else {
+                Input::Choice { value: &self.text, choices: &self.choices }
+            },
+            autocomplete: self.autocomplete,
+            hint: self.hint,
+            rules: if self.is_password { rules } else { &[] },
+            error: self.error.as_deref(),
+            has_message,
+            required: self.required,
+            autofocus,
+        }
+    }
+}
+
+/// The choices of a field: what is sent, and what people read.
+fn choices(field: &FormField<'_>) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let choice = |value: Value| match value {
+        Value::Bool(true) => ("true".to_owned(), "Yes".to_owned()),
+        Value::Bool(false) => ("false".to_owned(), "No".to_owned()),
+        value => (text(&value), text(&value)),
+    };
+    field.choices().into_iter().map(choice).collect()
+}
+
+/// The keyboard of a field, what it is for browsers and password managers (HTML, "autofill"), and what to write.
+fn purposes(field: &FormField<'_>, has_login: bool) -> (&'static str, &'static str, Option<&'static str>) {
+    let of_kind = match field.kind() {
+        AttributeKind::Integer => ("numeric", None),
+        AttributeKind::Number => ("decimal", None),
+        AttributeKind::List { .. } => ("text", Some("Write commas between several values.")),
+        AttributeKind::Text { .. } | AttributeKind::Boolean => ("text", None),
+    };
+    let (inputmode, hint) = of_kind;
+    let (inputmode, autocomplete) = match field.asked.name.as_str() {
+        "login" => ("email", "username"),
+        // Password managers keep the password with this.
+        "email" if !has_login => ("email", "username"),
+        "email" => ("email", "email"),
+        "firstName" => ("text", "given-name"),
+        "middleName" => ("text", "additional-name"),
+        "lastName" => ("text", "family-name"),
+        "nickName" => ("text", "nickname"),
+        "honorificPrefix" => ("text", "honorific-prefix"),
+        "honorificSuffix" => ("text", "honorific-suffix"),
+        "title" => ("text", "organization-title"),
+        "organization" => ("text", "organization"),
+        "mobilePhone" | "primaryPhone" => ("tel", "tel"),
+        "streetAddress" => ("text", "street-address"),
+        "city" => ("text", "address-level2"),
+        "state" => ("text", "address-level1"),
+        "zipCode" => ("text", "postal-code"),
+        "countryCode" => ("text", "country"),
+        "profileUrl" => ("url", "url"),
+        _ => (inputmode, "off"),
+    };
+    (inputmode, autocomplete, hint)
+}

@@ -1,0 +1,203 @@
+//! The hosted sign-up page: its form, its messages, and the way back to the request for which the person signs up.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{Enrollment, LOGIN, PASSWORD, sign_in_status, verification::Kept};
+use crate::{
+    harness::{Answer, Behaviour, Service, World},
+    oauth::authorization_path,
+    user_schema::define,
+};
+
+/// The CSRF token of a page, and its cookie.
+fn csrf(page: &Answer) -> (String, String) {
+    let html = page.text();
+    let token = html.split("name=\"csrf\" value=\"").nth(1).unwrap_or_else(|| panic!("{html}"));
+    let cookie = page.header("set-cookie").split(';').next().unwrap().to_owned();
+    (token.split('"').next().unwrap().to_owned(), cookie)
+}
+
+/// Fills in the form of a page, and sends it.
+async fn submit(world: &World, path: &str, page: &Answer, fields: &[(&str, &str)]) -> Answer {
+    let (token, cookie) = csrf(page);
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.append_pair("csrf", &token).extend_pairs(fields);
+    let headers = [("content-type", "application/x-www-form-urlencoded"), ("cookie", cookie.as_str())];
+    world.send("POST", path, &headers, form.finish().as_bytes()).await
+}
+
+const NOOR: [(&str, &str); 5] = [
+    ("userProfile.firstName", "Noor"),
+    ("userProfile.lastName", "Haddad"),
+    ("userProfile.email", LOGIN),
+    ("userProfile.inviteCode", "SPRING-44"),
+    ("password", PASSWORD),
+];
+
+/// The form with one field changed.
+fn with<'a>(name: &'a str, text: &'a str) -> Vec<(&'a str, &'a str)> {
+    let mut fields = NOOR.to_vec();
+    fields.retain(|(known, _)| *known != name);
+    fields.push((name, text));
+    fields
+}
+
+#[tokio::test]
+async fn the_page_asks_for_what_the_policy_says_and_leaves_the_person_signed_in() {
+    let world = World::start().await;
+    let enrollment = Enrollment::new(&world).await;
+    define(&world, &json!({ "terms": { "title": "Terms", "type": "boolean", "required": true } })).await;
+    let path = format!("/signup/{}", enrollment.policy);
+    let page = world.send("GET", &path, &[], b"").await;
+    let html = page.text();
+    assert_eq!(page.status, 200, "{html}");
+    assert!(page.header("content-security-policy").contains("form-action 'self'; frame-ancestors 'none'"));
+    for part in [
+        "<title>Create your account",
+        r#"<label for="userProfile.inviteCode">Invitation code <span class="optional">(optional)</span></label>"#,
+        r#"id="userProfile.email" name="userProfile.email" type="text" inputmode="email" autocapitalize="none" spellcheck="false" autocomplete="username""#,
+        r#"autocomplete="given-name""#,
+        r#"<option value="true">Yes</option>"#,
+        "<li>At least 8 characters</li>",
+        r#"type="password" autocomplete="new-password""#,
+    ] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    assert_eq!(html.matches(" autofocus").count(), 1, "{html}");
+    let refused = submit(&world, &path, &page, &NOOR).await;
+    assert!(refused.status == 400 && refused.text().contains("userProfile.terms-error"), "{}", refused.text());
+    let mut fields = NOOR.to_vec();
+    fields.push(("userProfile.terms", "true"));
+    let done = submit(&world, &path, &page, &fields).await;
+    assert!(done.status == 200 && done.text().contains("Your account is ready"), "{}", done.text());
+    assert!(done.header("set-cookie").starts_with("tenterhook_session="), "{:?}", done.headers);
+    assert_eq!(enrollment.user(LOGIN).await.unwrap()["profile"]["terms"], true);
+    assert_eq!(world.events("user.session.start").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_form_is_shown_again_with_messages_at_its_fields_and_without_the_password() {
+    let world = World::start().await;
+    let enrollment = Enrollment::new(&world).await;
+    let path = format!("/signup/{}", enrollment.policy);
+    let page = world.send("GET", &path, &[], b"").await;
+    let marked = "\"><script>alert('marked')</script>";
+    let refused = submit(&world, &path, &page, &with("userProfile.email", marked)).await;
+    let html = refused.text();
+    assert_eq!(refused.status, 400);
+    assert!(html.contains("<title>Error: Create your account"), "{html}");
+    assert!(html.contains("We found some errors. Please review the form and make corrections."), "{html}");
+    assert!(html.contains(r#"id="userProfile.email-error">Enter an email address"#), "{html}");
+    assert!(html.contains(r##"<a href="#userProfile.email">Enter an email address"##), "{html}");
+    assert!(
+        html.contains(r#"value="Noor""#) && html.contains(r#"value="SPRING-44""#),
+        "what was typed is kept: {html}"
+    );
+    assert!(!html.contains("<script>") && !html.contains(PASSWORD), "{html}");
+
+    let cause =
+        |location: &str, text: &str| json!({ "errorSummary": text, "location": location, "domain": "end-user" });
+    let causes =
+        [cause("data.userProfile.inviteCode", "Expired <b>."), cause("data.userProfile.department", "Elsewhere.")];
+    let error = json!({ "error": { "errorSummary": "marked-summary", "errorCauses": causes } });
+    let service = Service::start(Behaviour::json(&error)).await;
+    let hook = enrollment.hook(service.address).await;
+    enrollment.set(&json!({ "preRegistrationInlineHooks": [{ "inlineHookId": hook }] })).await;
+    let html = submit(&world, &path, &page, &NOOR).await.text();
+    assert!(html.contains(r#"id="userProfile.inviteCode-error">Expired &#60;b&#62;.</p>"#), "{html}");
+    assert!(html.contains("<p>Elsewhere.</p>"), "{html}");
+    assert!(!html.contains("marked-summary") && !html.contains("end-user") && !html.contains(PASSWORD), "{html}");
+    let denied = json!({ "commands": [{ "type": "com.okta.action.update", "value": { "registration": "DENY" } }] });
+    service.behave(Behaviour::json(&denied));
+    assert!(submit(&world, &path, &page, &NOOR).await.text().contains("<p>Registration denied.</p>"));
+    service.behave(Behaviour::json(&json!({})));
+    assert_eq!(submit(&world, &path, &page, &NOOR).await.status, 200);
+    let taken = submit(&world, &path, &page, &NOOR).await;
+    assert!(taken.status == 400 && taken.text().contains("This username is taken."), "{}", taken.text());
+}
+
+#[tokio::test]
+async fn only_a_form_of_a_page_that_this_browser_got_signs_up() {
+    let world = World::start().await;
+    let enrollment = Enrollment::new(&world).await;
+    let path = format!("/signup/{}", enrollment.policy);
+    let page = world.send("GET", &path, &[], b"").await;
+    let (token, cookie) = csrf(&page);
+    let form = |token: &str| {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("csrf", token).extend_pairs(NOOR).finish()
+    };
+    let large = format!("{}&userProfile.inviteCode={}", form(&token), "x".repeat(70_000));
+    let many = (0..200).fold(form(&token), |form, number| format!("{form}&a{number}=b"));
+    let twice = format!("{}&userProfile.email=a", form(&token));
+    let media_type = "application/x-www-form-urlencoded";
+    for (body, cookie, media_type) in [
+        (form("other"), cookie.as_str(), media_type),
+        (form(&token), "", media_type),
+        (form(&token), "tenterhook_csrf=", media_type),
+        (form(""), "tenterhook_csrf=", media_type),
+        (large, cookie.as_str(), media_type),
+        (many, cookie.as_str(), media_type),
+        (twice, cookie.as_str(), media_type),
+        (form(&token), cookie.as_str(), "text/plain"),
+    ] {
+        let headers = [("content-type", media_type), ("cookie", cookie)];
+        let answer = world.send("POST", &path, &headers, body.as_bytes()).await;
+        assert!(answer.status.is_client_error() && !answer.text().contains("name=\"csrf\""), "{}", answer.text());
+    }
+    assert_eq!(enrollment.user(LOGIN).await, None);
+    for path in ["/signup/00p00000000000000001", "/signup/x"] {
+        let nobody = world.send("GET", path, &[], b"").await;
+        assert!(nobody.status == 404 && nobody.text().contains("You cannot sign up here"), "{}", nobody.text());
+    }
+}
+
+#[tokio::test]
+async fn the_sign_in_page_leads_to_the_sign_up_page_and_back_into_the_request() {
+    let world = World::start().await;
+    let enrollment = Enrollment::new(&world).await;
+    let client = world.org.public_client_id.as_str();
+    let path = authorization_path(&world, client, "openid", "");
+    let before = world.send("GET", &path, &[], b"").await.text();
+    assert!(!before.contains("sign-up"), "nobody signs up by the default policy: {before}");
+    let assign = format!("/api/v1/apps/{client}/policies/{}", enrollment.policy);
+    let assigned = world.api("PUT", &assign, None).await;
+    assert_eq!(assigned.status, 204, "{}", assigned.text());
+    let sign_in = world.send("GET", &path, &[], b"").await.text();
+    let link = sign_in.split("No account yet? <a href=\"").nth(1).unwrap_or_else(|| panic!("{sign_in}"));
+    let link = link.split('"').next().unwrap().replace("&#38;", "&");
+    let page = world.send("GET", &link, &[], b"").await;
+    assert!(page.status == 200 && page.text().contains("to continue to <strong>"), "{}", page.text());
+    assert!(page.text().contains("Already have an account? <a href="), "{}", page.text());
+    let done = submit(&world, &link, &page, &NOOR).await;
+    assert_eq!(done.status, 303, "{}", done.text());
+    assert_eq!(done.header("location"), path);
+    let cookie = done.header("set-cookie").split(';').next().unwrap();
+    let code = world.send("GET", done.header("location"), &[("cookie", cookie)], b"").await;
+    assert!(code.status == 303 && code.header("location").contains("code="), "{} {:?}", code.status, code.headers);
+    let other = link.replace(client, "0oa00000000000000001");
+    assert_eq!(world.send("GET", &other, &[], b"").await.status, 404, "the client is the one of the request");
+}
+
+#[tokio::test]
+async fn with_verification_everybody_is_told_to_look_for_a_mail() {
+    let mails = Kept::default();
+    let world = World::with_mail(Arc::new(mails.clone())).await;
+    let enrollment = Enrollment::new(&world).await;
+    enrollment.set(&json!({ "activationRequirements": { "emailVerification": true } })).await;
+    let path = format!("/signup/{}", enrollment.policy);
+    let page = world.send("GET", &path, &[], b"").await;
+    let new = submit(&world, &path, &page, &NOOR).await;
+    assert!(
+        new.status == 200 && new.text().contains("Check your mail") && new.text().contains(LOGIN),
+        "{}",
+        new.text()
+    );
+    assert_eq!(new.header("set-cookie"), "", "nobody is signed in");
+    let taken = submit(&world, &path, &page, &with("userProfile.email", "ada@example.com")).await;
+    assert_eq!(taken.text().replace("ada@example.com", LOGIN), new.text());
+    assert_eq!(mails.all(2).await.len(), 2);
+    assert_eq!(sign_in_status(&world, LOGIN, PASSWORD).await, 401);
+}
