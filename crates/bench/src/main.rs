@@ -12,6 +12,7 @@ mod call;
 mod callers;
 mod contract;
 mod cpu;
+mod directory;
 mod host;
 mod isolation;
 mod log;
@@ -61,6 +62,8 @@ enum Benchmark {
     Saml(saml::Options),
     /// The System Log: bytes of an event, and pages among ten million of them.
     Log(log::Options),
+    /// Users among ten thousand and among a million: created, listed, searched, signed in.
+    Directory(directory::Options),
     /// Many orgs: start, idle load, memory, changes and when other nodes have them, tokens.
     Scale(scale::Options),
     /// The external service that the benchmarks call; started by them.
@@ -114,6 +117,7 @@ fn main() -> Result<(), Error> {
         Benchmark::Saml(options) => saml::run(&options),
         Benchmark::SamlPart(part) => saml::work(&part),
         Benchmark::Log(options) => log::run(&options),
+        Benchmark::Directory(options) => directory::run(&options),
         Benchmark::Scale(options) => scale::run(&options),
         Benchmark::ScaleSeed(options) => scale::fill(&options),
         Benchmark::ScaleNode(options) => scale::serve(&options),

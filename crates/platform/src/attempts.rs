@@ -205,9 +205,14 @@ fn count_down<K: Eq + Hash>(counts: &mut HashMap<K, usize>, one: K) {
     }
 }
 
-/// The key of a login: case-insensitive, like in the store, and a digest, because clients choose the length of logins.
+/// The key of a login: its org, and a digest, because clients choose the length of logins. Case does not count, as in the store.
 pub fn key(org: &OrgId, login: &str) -> String {
-    sha256_hex(&format!("{org} {}", login.to_lowercase()))
+    format!("{org} {}", sha256_hex(&login.to_lowercase()))
+}
+
+/// The org of a key.
+pub(crate) fn org_of(key: &str) -> &str {
+    key.split_once(' ').map_or(key, |(org, _)| org)
 }
 
 #[cfg(test)]

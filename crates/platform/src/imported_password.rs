@@ -121,6 +121,11 @@ impl ImportedHash {
         serde_json::from_str(stored.expose().strip_prefix(STORED_PREFIX)?).ok()
     }
 
+    /// Whether verifying a password takes time that shows beside that of our own hash.
+    pub(crate) fn is_slow(&self) -> bool {
+        !matches!(self.scheme, Scheme::Digest { .. })
+    }
+
     /// Whether this is the hash of the password.
     pub fn fits(&self, password: &[u8]) -> bool {
         match self.scheme {

@@ -10,6 +10,7 @@ pub mod context;
 pub mod entropy;
 pub mod events;
 mod extension_points;
+mod failed_pace;
 pub mod fair_queue;
 mod following;
 mod host_tokens;

@@ -1,6 +1,11 @@
 //! Password hashing: few hashes at a time, in memory that is reused.
 
-use std::{cell::RefCell, sync::LazyLock, thread::available_parallelism, time::Duration};
+use std::{
+    cell::RefCell,
+    sync::{Arc, LazyLock, OnceLock},
+    thread::available_parallelism,
+    time::Duration,
+};
 
 use argon2::{
     Argon2, Block, CustomizedPasswordHasher, Params, PasswordVerifier as _,
@@ -12,9 +17,12 @@ use argon2::{
 };
 use tenterhook_contract::{Secret, id::OrgId};
 use tenterhook_store::StoreError;
+use tokio::time::Instant;
 
 use crate::{
     Network, WiderNetwork,
+    attempts::org_of,
+    failed_pace::FailedPace,
     fair_queue::{Bounds, FairQueue},
     imported_password::ImportedHash,
 };
@@ -35,6 +43,9 @@ static HASHING: LazyLock<Hashing> = LazyLock::new(|| {
     Hashing::new(cores.min(HASHING_MAX), HASHING_WAIT)
 });
 
+/// How long failed sign-ins of this process take.
+static FAILED_PACE: LazyLock<FailedPace> = LazyLock::new(FailedPace::default);
+
 /// The origin of a password that is hashed.
 #[derive(Clone, Debug)]
 pub enum HashingSource {
@@ -54,6 +65,11 @@ enum QueueKey {
 }
 
 impl HashingSource {
+    /// The org, where somebody signs in to it.
+    fn signs_in_to(&self) -> Option<String> {
+        if let Self::SignIn(_, login) = self { Some(org_of(login).to_owned()) } else { None }
+    }
+
     /// The path in the queue, from wide to narrow.
     fn path(self) -> Vec<QueueKey> {
         match self {
@@ -116,7 +132,8 @@ pub struct Verified {
 }
 
 /// Verifies `password` against `hash`. Without a hash it takes as long and the result is "no match". For the hash of
-/// another system it takes as long as for our own, plus the cost of that hash. `begins` is called when this password
+/// another system it takes as long as for our own, plus the cost of that hash; what that shows of a sign-in that fails is covered
+/// ([`failed_pace`](crate::failed_pace)). `begins` is called when this password
 /// gets its permit; it is dropped without a call when there is none in time, or when this future is dropped.
 ///
 /// # Errors
@@ -129,8 +146,11 @@ pub async fn verify_password(
 ) -> Result<Verified, PasswordError> {
     let verdict = |fits| Verified { fits, replacement: None };
     let (hash, password) = (hash.cloned(), password.clone());
+    let (org, start) = (source.signs_in_to(), Arc::new(OnceLock::new()));
+    let (of_org, started) = (org.clone(), Arc::clone(&start));
     let verified = HASHING.run(source, move |memory| {
         begins();
+        let began = *started.get_or_init(Instant::now);
         let bytes = password.expose().as_bytes();
         let Some(hash) = hash else {
             // The same work as for a user with a password, so that the time does not reveal which users exist.
@@ -139,13 +159,22 @@ pub async fn verify_password(
         };
         if let Some(imported) = ImportedHash::from_stored(&hash) {
             let (own, fits) = (hash_anew(memory, &password), imported.fits(bytes));
+            if let Some(org) = of_org.filter(|_| imported.is_slow()) {
+                FAILED_PACE.met(&org, began.elapsed(), Instant::now());
+            }
             let replacement = own.ok().filter(|_| fits).map(|hash| Secret::new(hash.to_string()));
             return Verified { fits, replacement };
         }
         let parsed = PasswordHash::new(hash.expose());
         verdict(parsed.is_ok_and(|parsed| InMemory::of(memory).verify_password(bytes, &parsed).is_ok()))
     });
-    verified.await
+    let verified = verified.await?;
+    let waits = org.zip(start.get()).filter(|_| !verified.fits);
+    if let Some(at) = waits.and_then(|(org, began)| FAILED_PACE.answered_at(&org, *began, Instant::now())) {
+        // Without the permit, and without a core.
+        tokio::time::sleep_until(at).await;
+    }
+    Ok(verified)
 }
 
 fn hash_anew(memory: &mut Vec<Block>, password: &Secret) -> password_hash::Result<PasswordHash> {
@@ -231,15 +260,12 @@ impl Hashing {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-    use std::{
-        net::Ipv4Addr,
-        sync::{Arc, mpsc},
-        task::Poll,
-    };
+    use std::{net::Ipv4Addr, num::NonZeroU32, sync::mpsc, task::Poll};
 
     use argon2::PasswordHasher as _;
 
     use super::*;
+    use crate::{Prf, Scheme, attempts::key};
 
     fn network(last: u8) -> HashingSource {
         HashingSource::SignIn(Network::of(Ipv4Addr::new(192, 0, 2, last).into()), String::new())
@@ -286,6 +312,28 @@ mod tests {
         assert_eq!(Arc::strong_count(&held), 2);
         drop(waiting);
         assert_eq!(Arc::strong_count(&held), 1);
+    }
+
+    /// Otherwise the time would tell which users have not signed in yet, and that they exist.
+    #[tokio::test]
+    async fn failures_in_an_org_with_slow_hashes_wait_for_the_same_moments() {
+        let (org, other) = (OrgId::from_parts(7, [1; 8]), OrgId::from_parts(7, [2; 8]));
+        let source =
+            |org: &OrgId, login: &str| HashingSource::SignIn(Network::of(Ipv4Addr::LOCALHOST.into()), key(org, login));
+        let scheme = Scheme::Pbkdf2 { prf: Prf::HmacSha256, iterations: NonZeroU32::new(4_096).unwrap() };
+        let slow = ImportedHash::new(scheme, b"salt".to_vec(), vec![0; 32]).to_stored().unwrap();
+        let password = Secret::new("Wrong-1");
+        verify_password(source(&org, "ada"), Some(&slow), &password, || ()).await.unwrap();
+        let now = Instant::now();
+        assert!(FAILED_PACE.answered_at(&org.to_string(), now, now).is_some(), "the slow hash was met");
+        assert!(FAILED_PACE.answered_at(&other.to_string(), now, now).is_none());
+
+        FAILED_PACE.met(&org.to_string(), Duration::from_millis(600), now);
+        for hash in [None, Some(&slow)] {
+            let began = Instant::now();
+            let verified = verify_password(source(&org, "Nobody"), hash, &password, || ()).await.unwrap();
+            assert!(!verified.fits && began.elapsed() >= Duration::from_millis(1_024), "{:?}", began.elapsed());
+        }
     }
 
     /// The library verifies our hashes and we verify the library's, whatever the reused memory held before.

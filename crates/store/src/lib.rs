@@ -13,6 +13,8 @@ mod changes;
 mod configuration;
 mod database;
 mod database_file;
+#[cfg(feature = "bench")]
+mod directory_bench;
 mod entity;
 mod error;
 mod grants;
@@ -74,6 +76,8 @@ pub use assignments::Changed;
 pub use backup::back_up_embedded;
 pub use changes::{CHANGES_KEPT, ChangePosition, Changes};
 pub use database::{CONNECTIONS_MIN, ConnectionFigures, StartTurn, StoreConfig, StoreConfigError};
+#[cfg(feature = "bench")]
+pub use directory_bench::{DirectoryQuery, MARKERS, copy_id};
 pub use error::{CommitError, StoreError};
 pub use grants::Rotated;
 pub use key_check::KeyCheck;

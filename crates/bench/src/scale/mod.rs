@@ -32,7 +32,7 @@ use crate::{
     statistics,
 };
 
-pub(crate) use node::{NodeOptions, run as serve};
+pub(crate) use node::{NodeOptions, platform, run as serve};
 pub(crate) use seed::{SeedOptions, run as fill};
 
 /// Objects of the orgs that are changed.

@@ -44,7 +44,7 @@ pub(crate) struct NodeOptions {
 }
 
 /// The platform of a node on a database.
-pub(super) async fn platform(config: &StoreConfig, keys: &str, base_url: String) -> Result<Arc<Platform>, Error> {
+pub(crate) async fn platform(config: &StoreConfig, keys: &str, base_url: String) -> Result<Arc<Platform>, Error> {
     let store = Store::open(config, Keyring::from_text(&Secret::new(keys))?).await?;
     let target =
         callers::Target { port: 9, wire: crate::service::Wire::Plain, authority: PathBuf::new(), path: String::new() };

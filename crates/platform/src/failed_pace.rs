@@ -1,0 +1,94 @@
+//! How long failed sign-ins take, so that their time does not tell whose password is still verified by the slow hash of another system.
+//!
+//! BCRYPT and PBKDF2 cost what the other system wanted them to cost, in addition to our own hash, which every attempt computes. To do
+//! that work for everybody would let strangers use up the cores. So an org in which such a hash was met answers its failed sign-ins
+//! at multiples of a step after their work began, a step that is longer than the work: the wait costs nothing, and whose hash
+//! is slow does not show.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// The shortest and the longest step.
+const STEP: [Duration; 2] = [Duration::from_millis(128), Duration::from_millis(4_096)];
+/// After this time a step gives way to a shorter one: what was measured while the cores were busy does not stay.
+const STEP_LASTS: Duration = Duration::from_hours(1);
+
+/// The steps of the orgs in which slow hashes were met; only an administrator of an org can bring them in.
+#[derive(Debug, Default)]
+pub(crate) struct FailedPace(Mutex<HashMap<String, Step>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    length: Duration,
+    since: Instant,
+}
+
+impl FailedPace {
+    /// Notes that verifying a password with a slow hash took so long.
+    pub(crate) fn met(&self, org: &str, took: Duration, now: Instant) {
+        let length = step_of(took);
+        let mut steps = self.steps();
+        let is_kept = |step: &Step| step.length >= length && now.duration_since(step.since) < STEP_LASTS;
+        if !steps.get(org).is_some_and(is_kept) {
+            steps.insert(org.to_owned(), Step { length, since: now });
+        }
+    }
+
+    /// When a failed sign-in whose work began at `began` is answered; `None` for at once.
+    pub(crate) fn answered_at(&self, org: &str, began: Instant, now: Instant) -> Option<Instant> {
+        let step = self.steps().get(org)?.length;
+        let steps = now.duration_since(began).as_millis() / step.as_millis().max(1) + 1;
+        Some(began + step * u32::try_from(steps).unwrap_or(1))
+    }
+
+    fn steps(&self) -> MutexGuard<'_, HashMap<String, Step>> {
+        // No code that runs under the lock can leave the map half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A power of two that has half the work to spare.
+fn step_of(took: Duration) -> Duration {
+    let [least, most] = STEP;
+    let millis = u64::try_from((took * 3 / 2).as_millis()).unwrap_or(u64::MAX).min(4_096);
+    Duration::from_millis(millis.next_power_of_two()).clamp(least, most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn what_fails_in_an_org_with_slow_hashes_is_answered_at_the_same_moments_whatever_it_took() {
+        let (pace, began) = (FailedPace::default(), Instant::now());
+        assert_eq!(pace.answered_at("a", began, began), None, "no slow hash was met");
+        pace.met("a", ms(90), began);
+        for took in [0, 30, 90, 255] {
+            assert_eq!(pace.answered_at("a", began, began + ms(took)), Some(began + ms(256)), "{took}");
+        }
+        assert_eq!(pace.answered_at("a", began, began + ms(256)), Some(began + ms(512)));
+        assert_eq!(pace.answered_at("b", began, began), None, "another org");
+        pace.met("a", ms(600), began);
+        pace.met("a", ms(90), began + ms(1));
+        assert_eq!(pace.answered_at("a", began, began), Some(began + ms(1_024)), "the slowest one counts");
+        pace.met("a", ms(90), began + STEP_LASTS);
+        assert_eq!(pace.answered_at("a", began, began), Some(began + ms(256)), "and not for ever");
+    }
+
+    #[test]
+    fn a_step_is_longer_than_the_work_and_bounded() {
+        for (took, step) in [(0, 128), (85, 128), (90, 256), (170, 256), (600, 1_024), (2_000, 4_096), (60_000, 4_096)]
+        {
+            assert_eq!(step_of(ms(took)), ms(step), "{took}");
+        }
+    }
+}
