@@ -9,6 +9,7 @@ use aws_lc_rs::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256};
+use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
 use serde_json::{Map, Value};
 use tenterhook_contract::{Secret, Timestamp};
 use tenterhook_jose::SigningAlgorithm;
@@ -58,8 +59,9 @@ impl SigningKey {
     /// # Errors
     /// [`KeyError::NotParsed`], [`KeyError::Certificate`], [`KeyError::NotOfThisKey`].
     pub fn new(private_key_pem: &Secret, certificate_der: &[u8]) -> Result<Self, KeyError> {
-        let parsed = key_pair(private_key_pem)?;
-        let pair = RsaKeyPair::from_pkcs8(parsed.serialized_der()).map_err(|_| KeyError::NotParsed)?;
+        let der = PrivatePkcs8KeyDer::from_pem_slice(private_key_pem.expose().as_bytes());
+        let der = der.map_err(|_| KeyError::NotParsed)?;
+        let pair = RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).map_err(|_| KeyError::NotParsed)?;
         let certificate = Certificate::from_der(certificate_der).map_err(KeyError::Certificate)?;
         if !certificate.has_rsa_key(pair.public_key().as_ref()) {
             return Err(KeyError::NotOfThisKey);
