@@ -45,8 +45,8 @@ impl fmt::Debug for AppSubject {
     }
 }
 
-/// A logout that takes a browser from one service provider to the next. The session has ended already.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A logout that takes a browser from one service provider to the next. The session has ended already. Its `Debug` shows no URL.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SamlLogout {
     /// SHA-256 of the token by which the browser names it, in hexadecimal.
@@ -77,6 +77,27 @@ pub struct SamlLogout {
     pub expires: Timestamp,
 }
 
+impl fmt::Debug for SamlLogout {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { token_sha256: _, org_id, session_id, user_id, asking, .. } = self;
+        let Self { from_uri, waiting_for, rest, is_partial, untold, step, expires, .. } = self;
+        formatter
+            .debug_struct("SamlLogout")
+            .field("org_id", org_id)
+            .field("session_id", session_id)
+            .field("user_id", user_id)
+            .field("asking", asking)
+            .field("from_uri_bytes", &from_uri.as_ref().map(String::len))
+            .field("waiting_for", waiting_for)
+            .field("rest", rest)
+            .field("is_partial", is_partial)
+            .field("untold", untold)
+            .field("step", step)
+            .field("expires", expires)
+            .finish_non_exhaustive()
+    }
+}
+
 impl SamlLogout {
     /// Notes that the user may still be signed in at this service provider.
     pub fn missed(&mut self, app: AppId) {
@@ -85,8 +106,8 @@ impl SamlLogout {
     }
 }
 
-/// A service provider that asks for a logout.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A service provider that asks for a logout. Its `Debug` shows the length of `RelayState` only.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AskingApp {
     /// The app.
@@ -97,6 +118,18 @@ pub struct AskingApp {
     pub relay_state: Option<String>,
 }
 
+impl fmt::Debug for AskingApp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { app_id, request_id, relay_state } = self;
+        formatter
+            .debug_struct("AskingApp")
+            .field("app_id", app_id)
+            .field("request_id_bytes", &request_id.len())
+            .field("relay_state_bytes", &relay_state.as_ref().map(String::len))
+            .finish()
+    }
+}
+
 /// A service provider that was asked to end its session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -105,4 +138,34 @@ pub struct AskedApp {
     pub app_id: AppId,
     /// `ID` of our request.
     pub request_id: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_of_a_logout_shows_lengths_of_what_a_browser_carries() {
+        let marked = || "marked-secret".to_owned();
+        let logout = SamlLogout {
+            token_sha256: marked(),
+            org_id: OrgId::from_parts(1, [0; 8]),
+            session_id: SessionId::from_parts(1, [0; 8]),
+            user_id: None,
+            asking: Some(AskingApp {
+                app_id: AppId::from_parts(1, [0; 8]),
+                request_id: marked(),
+                relay_state: Some(marked()),
+            }),
+            from_uri: Some(marked()),
+            waiting_for: None,
+            rest: Vec::new(),
+            is_partial: false,
+            untold: Vec::new(),
+            step: 0,
+            expires: Timestamp::from_micros(0),
+        };
+        let shown = format!("{logout:?}");
+        assert!(shown.contains("relay_state_bytes: Some(13)") && !shown.contains("marked-secret"), "{shown}");
+    }
 }

@@ -1,6 +1,6 @@
 //! The HTTP request that starts a flow, as the flows see it.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use tenterhook_contract::{
     Timestamp,
@@ -14,8 +14,9 @@ use tenterhook_model::{DebugData, LogClient};
 
 use crate::Network;
 
-/// One request to Tenterhook: created once at the edge, shared by all work for the request.
-#[derive(Clone, Debug)]
+/// One request to Tenterhook: created once at the edge, shared by all work for the request. Queries contain codes, messages and tokens:
+/// `Debug` shows the length only.
+#[derive(Clone)]
 pub struct Caller {
     /// The request's id.
     pub request_id: RequestId,
@@ -36,6 +37,24 @@ pub struct Caller {
     pub user_agent: Option<String>,
     /// Base URL of the org that was addressed, without a trailing slash.
     pub base_url: Arc<str>,
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { request_id, at, method, path, query, ip_address, proxies, user_agent, base_url } = self;
+        formatter
+            .debug_struct("Caller")
+            .field("request_id", request_id)
+            .field("at", at)
+            .field("method", method)
+            .field("path", path)
+            .field("query_bytes", &query.as_ref().map(String::len))
+            .field("ip_address", ip_address)
+            .field("proxies", proxies)
+            .field("user_agent", user_agent)
+            .field("base_url", base_url)
+            .finish()
+    }
 }
 
 impl Caller {

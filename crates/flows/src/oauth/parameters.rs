@@ -1,5 +1,7 @@
 //! Parameters of OAuth requests: decoded once, without duplicates, bounded.
 
+use std::fmt;
+
 use tenterhook_platform::Caller;
 
 use super::error::OAuthError;
@@ -22,9 +24,15 @@ pub const TOKEN_BYTES_MAX: usize = 512 * 1_024;
 /// Most bytes of a form that holds a token in addition to other parameters.
 pub const TOKEN_FORM_BYTES_MAX: usize = TOKEN_BYTES_MAX + PARAMETERS_BYTES_MAX;
 
-/// The parameters of a request (`application/x-www-form-urlencoded`).
-#[derive(Clone, Debug, Default)]
+/// The parameters of a request (`application/x-www-form-urlencoded`). Secrets and codes are among them: `Debug` shows the names only.
+#[derive(Clone, Default)]
 pub struct Parameters(Vec<(String, String)>);
+
+impl fmt::Debug for Parameters {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
 
 impl Parameters {
     /// Decodes a query or a form.
@@ -134,6 +142,12 @@ mod tests {
             assert_eq!(escaped_bytes(&text), serde_json::to_string(&text).unwrap().len() - 2, "{character:?}");
         }
         assert_eq!(escaped_bytes(&every), serde_json::to_string(&every).unwrap().len() - 2);
+    }
+
+    #[test]
+    fn debug_of_parameters_shows_names_only() {
+        let parsed = Parameters::parse(b"client_secret=marked-secret&grant_type=marked-secret").unwrap();
+        assert_eq!(format!("{parsed:?}"), "[\"client_secret\", \"grant_type\"]");
     }
 
     #[test]
