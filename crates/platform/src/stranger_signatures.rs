@@ -38,7 +38,8 @@ impl StrangerSignatures {
 }
 
 impl Platform {
-    /// Whether a request without a session may cost a signature now. Ask once for each request, before the work.
+    /// Whether a request that nobody's session stands behind may cost a signature now. Ask once, when the request has passed every
+    /// check and the signature is the next step: what is refused anyway must not use up what honest requests need.
     pub fn may_sign_for_stranger(&self, org: &OrgId, caller: &Caller) -> bool {
         self.stranger_signatures().take(org, caller.network(), Instant::now())
     }

@@ -39,8 +39,9 @@ pub const REQUEST_SECONDS_MAX: i64 = 3_600;
 /// Seconds before now at which an assertion begins to be valid, for service providers whose clocks are behind.
 const NOT_BEFORE_SECONDS: i64 = 300;
 
-/// The answer to the user's browser. Its `Debug` shows nothing of the user and of the request.
-pub enum SignOnAnswer {
+/// The answer to the user's browser, with the page of type `P` that posts a response. Its `Debug` shows nothing of the user and of the
+/// request.
+pub enum SignOnAnswer<P> {
     /// A page tells the user the reason; nothing is sent to the service provider.
     Page(SamlError),
     /// The user must sign in first.
@@ -48,25 +49,40 @@ pub enum SignOnAnswer {
         /// A login to fill in.
         login_hint: Option<String>,
     },
-    /// The browser posts a response to the service provider.
-    Post {
-        /// The assertion consumer service, one that the app has registered.
-        consumer: String,
-        /// The response, signed.
-        xml: String,
-        /// `RelayState`.
-        relay_state: Option<String>,
-    },
+    /// The browser gets the page that posts a response to the service provider.
+    Post(P),
 }
 
-impl fmt::Debug for SignOnAnswer {
+/// What the browser posts to a service provider. Its `Debug` shows the consumer only.
+pub struct ResponseForm {
+    /// The assertion consumer service, one that the app has registered.
+    pub consumer: String,
+    /// The response, signed.
+    pub xml: String,
+    /// `RelayState`.
+    pub relay_state: Option<String>,
+}
+
+/// Makes the page that posts a response. A large response is made a page on the thread that has written and signed it.
+pub type PageOf<P> = fn(ResponseForm) -> P;
+
+impl fmt::Debug for ResponseForm {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ResponseForm")
+            .field("consumer", &self.consumer)
+            .field("xml_bytes", &self.xml.len())
+            .field("relay_state_bytes", &self.relay_state.as_ref().map(String::len))
+            .finish()
+    }
+}
+
+impl<P> fmt::Debug for SignOnAnswer<P> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Page(error) => formatter.debug_tuple("Page").field(error).finish(),
             Self::SignIn { .. } => formatter.debug_struct("SignIn").finish_non_exhaustive(),
-            Self::Post { consumer, .. } => {
-                formatter.debug_struct("Post").field("consumer", consumer).finish_non_exhaustive()
-            }
+            Self::Post(_) => formatter.debug_tuple("Post").finish_non_exhaustive(),
         }
     }
 }
@@ -99,9 +115,9 @@ impl<P: Into<SamlProblem>> From<P> for Refused {
 }
 
 /// What becomes of a request that has passed every check.
-enum Progress {
+enum Progress<P> {
     SignIn { login_hint: Option<String> },
-    Signed(String),
+    Signed(P),
 }
 
 /// The fingerprint of the request of this caller, for the session of the user who signs in for it.
@@ -112,36 +128,32 @@ pub fn request_fingerprint(app: &SamlApp, caller: &Caller) -> Option<String> {
 }
 
 /// Handles a request for sign-on to an app. `session` is the session of the browser's cookie, if there is one. `commitment` begins
-/// when the response is about to go out.
-pub async fn sign_on(
+/// when the response is about to go out. `page` makes the page that posts the response.
+pub async fn sign_on<P: Send + 'static>(
     platform: &Platform,
     org: &OrgSnapshot,
     app: &SamlApp,
     caller: &Caller,
     session: Option<&Session>,
-    commitment: &Commitment,
-) -> SignOnAnswer {
+    (commitment, page): (&Commitment, PageOf<P>),
+) -> SignOnAnswer<P> {
     let checked = match check(platform, org, app, caller, session) {
         Ok(checked) => checked,
         Err(problem) => return SignOnAnswer::Page(SamlError::from(problem).of_app(app, Refusal::SignOn)),
     };
-    let flow = SignOn { platform, org, app, caller, checked: &checked };
-    let xml = match flow.run(session, commitment).await {
-        Ok(Progress::Signed(xml)) => xml,
-        Ok(Progress::SignIn { login_hint }) => return SignOnAnswer::SignIn { login_hint },
-        Err(Refused::Problem(problem)) => {
-            return SignOnAnswer::Page(SamlError::from(problem).of_app(app, Refusal::SignOn));
-        }
+    let flow = SignOn { platform, org, app, caller, checked: &checked, page };
+    match flow.run(session, commitment).await {
+        Ok(Progress::Signed(posting)) => SignOnAnswer::Post(posting),
+        Ok(Progress::SignIn { login_hint }) => SignOnAnswer::SignIn { login_hint },
+        Err(Refused::Problem(problem)) => SignOnAnswer::Page(SamlError::from(problem).of_app(app, Refusal::SignOn)),
         Err(Refused::Status(_)) if session.is_none() && !platform.may_sign_for_stranger(&org.org.id, caller) => {
-            return SignOnAnswer::Page(SamlProblem::TooManyStrangers.into());
+            SignOnAnswer::Page(SamlProblem::TooManyStrangers.into())
         }
         Err(Refused::Status(failure)) => match flow.failure(failure) {
-            Ok(xml) => xml,
-            Err(problem) => return SignOnAnswer::Page(problem.into()),
+            Ok(posting) => SignOnAnswer::Post(posting),
+            Err(problem) => SignOnAnswer::Page(problem.into()),
         },
-    };
-    let Checked { consumer, relay_state, .. } = checked;
-    SignOnAnswer::Post { consumer: consumer.url.to_owned(), xml, relay_state }
+    }
 }
 
 /// Checks that a request is the app's, that it is for us and current, and where its answer goes.
@@ -211,16 +223,17 @@ fn consumer<'a>(app: &'a SamlApp, request: &AuthnRequest) -> Result<Consumer<'a>
 }
 
 /// One sign-on.
-struct SignOn<'a> {
+struct SignOn<'a, P> {
     platform: &'a Platform,
     org: &'a OrgSnapshot,
     app: &'a SamlApp,
     caller: &'a Caller,
     checked: &'a Checked<'a>,
+    page: PageOf<P>,
 }
 
-impl SignOn<'_> {
-    async fn run(&self, session: Option<&Session>, commitment: &Commitment) -> Result<Progress, Refused> {
+impl<P: Send + 'static> SignOn<'_, P> {
+    async fn run(&self, session: Option<&Session>, commitment: &Commitment) -> Result<Progress<P>, Refused> {
         let Self { platform, org, app, .. } = *self;
         let request = self.checked.request.as_ref();
         let class_ref = check_policies(app, request)?;
@@ -251,7 +264,7 @@ impl SignOn<'_> {
     }
 
     /// The user must sign in first, which a request may not allow.
-    fn sign_in(&self) -> Result<Progress, Refused> {
+    fn sign_in(&self) -> Result<Progress<P>, Refused> {
         let request = self.checked.request.as_ref();
         if request.is_some_and(|request| request.is_passive) {
             return Err(Refused::Status(failure(Fault::Responder, Reason::NoPassive)));
@@ -261,7 +274,12 @@ impl SignOn<'_> {
     }
 
     /// The response to the request of a signed-in user.
-    async fn of_user(&self, of: &SignOnOf<'_>, class_ref: &str, commitment: &Commitment) -> Result<Progress, Refused> {
+    async fn of_user(
+        &self,
+        of: &SignOnOf<'_>,
+        class_ref: &str,
+        commitment: &Commitment,
+    ) -> Result<Progress<P>, Refused> {
         let Self { platform, org, app, checked, .. } = *self;
         let SignOnOf { session, user, .. } = *of;
         if user.status != UserStatus::Active {
@@ -284,7 +302,7 @@ impl SignOn<'_> {
         let built = assertion::build(platform, &source).await?;
         self.check_subject(&built)?;
         let (subject, missed) = self.paused(of, &built).await?;
-        let (xml, subject, changed) = self.written(of, key, (built, subject), missed.as_deref()).await?;
+        let (posting, subject, changed) = self.written(of, key, (built, subject), missed.as_deref()).await?;
         // The hooks take time, in which the app may have been taken out of use.
         let newest = platform.org(&org.org.id);
         let newest = newest.as_ref().and_then(|org| org.configuration.saml_apps.get(&app.id));
@@ -314,7 +332,7 @@ impl SignOn<'_> {
         match platform.store().record_sign_on(&record, &standing, answered).await? {
             Recorded::Yes => {
                 of.log_success(&changed);
-                Ok(Progress::Signed(xml))
+                Ok(Progress::Signed(posting))
             }
             Recorded::Answered => Err(SamlProblem::Replayed.into()),
             Recorded::Lapsed(Lapsed::SignedOut) => self.sign_in(),
@@ -358,7 +376,7 @@ impl SignOn<'_> {
         }
     }
 
-    /// The signed response, how it names the user, and what a hook has changed that the log says. The contract accepts only what can
+    /// The page with the signed response, how the response names the user, and what a hook has changed that the log says. The contract accepts only what can
     /// be written, so that an assertion that cannot be is an internal error.
     async fn written(
         &self,
@@ -366,15 +384,22 @@ impl SignOn<'_> {
         key: &Arc<SigningKey>,
         (built, mut subject): (Assertion, Assertion),
         missed: Option<&str>,
-    ) -> Result<(String, AppSubject, Vec<&'static str>), SamlProblem> {
+    ) -> Result<(P, AppSubject, Vec<&'static str>), SamlProblem> {
         if let Some(missed) = missed {
             self.mark(&built, &mut subject, missed);
         }
         let changed = changed_facts(&built, &subject);
         let named = named(&subject);
         let signing = Signing { key: Arc::clone(key), signed: signed(self.app), encryption: encryption(self.app)? };
-        let xml = signing.write(&self.org.org.id, self.response(of, subject)).await?;
-        Ok((xml, named, changed))
+        let posting = signing.write(&self.org.org.id, self.response(of, subject), self.posting()).await?;
+        Ok((posting, named, changed))
+    }
+
+    /// Makes the page with a signed response.
+    fn posting(&self) -> impl FnOnce(String) -> P + Send + 'static {
+        let (consumer, relay_state) = (self.checked.consumer.url.to_owned(), self.checked.relay_state.clone());
+        let page = self.page;
+        move |xml| page(ResponseForm { consumer, xml, relay_state })
     }
 
     /// Marks an assertion that goes out without what a hook would have changed, as tokens are marked. An attribute of this name of
@@ -414,8 +439,8 @@ impl SignOn<'_> {
         }
     }
 
-    /// A response that tells the service provider why there is no assertion.
-    fn failure(&self, failure: Failure) -> Result<String, SamlProblem> {
+    /// The page with a response that tells the service provider why there is no assertion.
+    fn failure(&self, failure: Failure) -> Result<P, SamlProblem> {
         let Self { platform, org, app, checked, .. } = *self;
         let key = org.app_keys.signer(app).ok_or(SamlProblem::NoKey)?;
         let response = Response {
@@ -426,7 +451,7 @@ impl SignOn<'_> {
             issue_instant: platform.now(),
             outcome: Outcome::Failed(failure),
         };
-        Ok(response.to_signed_xml(key, signed(app), None)?)
+        Ok(self.posting()(response.to_signed_xml(key, signed(app), None)?))
     }
 }
 
@@ -512,8 +537,10 @@ mod tests {
     fn debug_of_an_answer_shows_nothing_of_the_user_and_the_request() {
         let marked = || "marked-secret".to_owned();
         let consumer = "https://benefits.example.com/acs".to_owned();
-        let post = SignOnAnswer::Post { consumer, xml: marked(), relay_state: Some(marked()) };
-        let shown = format!("{post:?} {:?}", SignOnAnswer::SignIn { login_hint: Some(marked()) });
+        let form = ResponseForm { consumer, xml: marked(), relay_state: Some(marked()) };
+        let (post, sign_in) =
+            (SignOnAnswer::Post(marked()), SignOnAnswer::<String>::SignIn { login_hint: Some(marked()) });
+        let shown = format!("{form:?} {post:?} {sign_in:?}");
         assert!(shown.contains("https://benefits.example.com/acs") && !shown.contains("marked-secret"), "{shown}");
     }
 }

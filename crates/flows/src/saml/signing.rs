@@ -46,14 +46,19 @@ pub(super) struct Signing {
 }
 
 impl Signing {
-    /// The signed response.
-    pub(super) async fn write(self, org: &OrgId, response: Response) -> Result<String, SamlProblem> {
+    /// What `then` makes of the signed response, on the thread that has signed it: it also takes as long as the response is large.
+    pub(super) async fn write<P: Send + 'static>(
+        self,
+        org: &OrgId,
+        response: Response,
+        then: impl FnOnce(String) -> P + Send + 'static,
+    ) -> Result<P, SamlProblem> {
         if !is_large(&response) {
-            return self.xml(&response);
+            return self.xml(&response).map(then);
         }
         let permit = WRITING.acquire(std::slice::from_ref(org), WAIT).await.ok_or(SamlProblem::TooManyLarge)?;
         // The work continues when its caller has gone, so the work holds the permit.
-        let writing = tokio::task::spawn_blocking(move || permit.with(|()| self.xml(&response)));
+        let writing = tokio::task::spawn_blocking(move || permit.with(|()| self.xml(&response).map(then)));
         writing.await.map_err(|_| KeyError::NotSigned)?
     }
 
@@ -73,4 +78,65 @@ fn is_large(response: &Response) -> bool {
 fn xml_bytes(assertion: &Assertion) -> usize {
     let AssertionSize { values, text_bytes } = AssertionSize::of(assertion);
     values * VALUE_BYTES + text_bytes
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::thread;
+
+    use serde_json::json;
+    use tenterhook_contract::Timestamp;
+    use tenterhook_saml::{keys::generate, write::AssertionDraft};
+
+    use super::*;
+
+    fn response(text_bytes: usize) -> Response {
+        let assertion = json!({
+            "subject": {
+                "nameId": "a".repeat(text_bytes),
+                "nameFormat": "urn:x",
+                "confirmation": { "method": "urn:y", "data": { "recipient": "https://a.example/acs" } },
+            },
+            "authentication": { "sessionIndex": "id1", "authnContext": { "authnContextClassRef": "urn:z" } },
+            "conditions": { "audienceRestriction": ["urn:a"] },
+            "lifetime": { "expiration": 300 },
+        });
+        let now = Timestamp::from_micros(0);
+        let draft = AssertionDraft {
+            id: "_a".to_owned(),
+            issuer: "urn:i".to_owned(),
+            issue_instant: now,
+            not_before: now,
+            authn_instant: now,
+            in_response_to: None,
+            name_qualifier: None,
+            sp_name_qualifier: None,
+            assertion: Assertion::from_json(&assertion).unwrap(),
+        };
+        Response {
+            id: "_r".to_owned(),
+            in_response_to: None,
+            destination: "https://a.example/acs".to_owned(),
+            issuer: "urn:i".to_owned(),
+            issue_instant: now,
+            outcome: Outcome::SignedOn(Box::new(draft)),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_large_response_is_made_a_page_off_the_thread_of_its_request() {
+        let now = Timestamp::from_micros(1_770_000_000_000_000);
+        let key = generate("Identity provider", now, now.plus_seconds(86_400)).unwrap();
+        let key = Arc::new(SigningKey::new(&key.private_key_pem, &key.certificate).unwrap());
+        for (text_bytes, is_here) in [(100, true), (AT_ONCE_BYTES_MAX + 1, false)] {
+            let signing = Signing { key: Arc::clone(&key), signed: Signed::Both, encryption: None };
+            let org = OrgId::from_parts(1, [0; 8]);
+            let then = |xml: String| (xml.len(), thread::current().id());
+            let (bytes, thread) = signing.write(&org, response(text_bytes), then).await.unwrap();
+            assert!(bytes > text_bytes);
+            assert_eq!(thread == thread::current().id(), is_here, "{text_bytes}");
+        }
+    }
 }

@@ -16,10 +16,9 @@ use tenterhook_flows::{
     commitment::Commitment,
     oauth::parameters::{PARAMETERS_BYTES_MAX, Parameters},
     saml::{
-        error::SamlProblem,
         logout::{self, LogoutAnswer, LogoutStep, Progress},
         messages::query_of_form,
-        sign_on::{self, SignOnAnswer},
+        sign_on::{self, PageOf, ResponseForm, SignOnAnswer},
     },
 };
 use tenterhook_model::{SamlApp, Status};
@@ -102,18 +101,23 @@ async fn signed_on(
 ) -> Result<Response, ApiError> {
     let saml_app = app_of(org, names)?;
     let session = sign_in::session(app, org, caller, headers).await?;
-    Ok(match sign_on::sign_on(&app.platform, org, saml_app, caller, session.as_ref(), commitment).await {
+    let finishing = (commitment, response_page as PageOf<Response>);
+    Ok(match sign_on::sign_on(&app.platform, org, saml_app, caller, session.as_ref(), finishing).await {
         SignOnAnswer::Page(error) => problem(&error),
         SignOnAnswer::SignIn { login_hint } => {
             let purpose = purpose(org, saml_app, caller)?;
             sign_in_page(app, caller, &purpose, login_hint.as_deref().unwrap_or_default(), None)
         }
-        SignOnAnswer::Post { consumer, xml, relay_state } => {
-            let mut parameters = vec![(MessageKind::Response.parameter(), post_binding::encode(&xml))];
-            parameters.extend(relay_state.map(|state| ("RelayState", state)));
-            form_post_page(&consumer, &parameters)
-        }
+        SignOnAnswer::Post(page) => page,
     })
+}
+
+/// The page that posts a response to the service provider.
+fn response_page(form: ResponseForm) -> Response {
+    let ResponseForm { consumer, xml, relay_state } = form;
+    let mut parameters = vec![(MessageKind::Response.parameter(), post_binding::encode(&xml))];
+    parameters.extend(relay_state.map(|state| ("RelayState", state)));
+    form_post_page(&consumer, &parameters)
 }
 
 /// The POST binding. A browser leaves the session's cookie out of a form that another site posts, but sends it with the request to
@@ -216,12 +220,7 @@ async fn logout(
         let answered = async {
             let saml_app = app_of(&org, &names)?;
             let session = sign_in::session(&app, &org, &caller, &headers).await?;
-            let (platform, session) = (&app.platform, session.as_ref());
-            if session.is_none() && !platform.may_sign_for_stranger(&org.org.id, &caller) {
-                let then = LogoutStep::Page(SamlProblem::TooManyStrangers.into());
-                return Ok(LogoutAnswer { then, has_ended: false, progress: Progress::Same });
-            }
-            Ok(logout::message(platform, &org, saml_app, &caller, session, &commitment).await)
+            Ok(logout::message(&app.platform, &org, saml_app, &caller, session.as_ref(), &commitment).await)
         };
         answered.await.map_or_else(ApiError::into_response, |answer| logout_answer(&caller, answer))
     };

@@ -4,8 +4,13 @@ use serde_json::{Value, json};
 use tenterhook_contract::id::RequestId;
 use tenterhook_model::SamlApp;
 use tenterhook_platform::Caller;
+use tenterhook_saml::binding::MessageKind;
 
-use super::{Provider, codes, text};
+use super::{
+    AUDIENCE, Provider, attribute, codes,
+    logout::{self, Known, carried, logout_request, logout_response, sent, signed_on},
+    text,
+};
 use crate::harness::{Answer, Behaviour, Service, World};
 
 fn with_attribute(value: &Value) -> Behaviour {
@@ -50,13 +55,17 @@ async fn strangers_get_so_many_signed_answers_and_users_are_not_affected() {
     let world = World::start().await;
     let mut provider = Provider::new(&world).await;
     let cookie = provider.session().await;
-    let slo = json!({ "issuer": super::AUDIENCE, "logoutUrl": "https://benefits.example.com/slo" });
+    let slo = json!({ "issuer": AUDIENCE, "logoutUrl": "https://benefits.example.com/slo?a=b" });
     provider.change(|app| app.single_logout = Some(serde_json::from_value(slo).unwrap())).await;
     let passive = provider.redirect(&provider.request("_p", "IsPassive=\"true\"", ""), None);
     assert_eq!(codes(&provider.response(&passive, "").await.xml), ["Responder", "NoPassive"]);
     let other_format = "<samlp:NameIDPolicy Format=\"urn:oasis:names:tc:SAML:2.0:nameid-format:persistent\"/>";
     let status = provider.redirect(&provider.request("_s", "", other_format), None);
-    let logout = format!("{}?SAMLRequest=AAAA", provider.logout_path());
+    let nobody = Known { name_id: "nobody".to_owned(), index: "id0".to_owned() };
+    let unknown = logout_request(&provider, "_u", &nobody, "");
+    let logout = sent(&provider, MessageKind::Request, &unknown, None, false);
+    let answer = provider.get(&logout, "").await;
+    assert_eq!(codes(&carried(&answer, MessageKind::Response).xml), ["Requester", "UnknownPrincipal"]);
     for path in [&passive, &status, &logout] {
         let refused = after_many_strangers(&world, path).await;
         assert!(refused.text().contains("Too many requests without a session"), "{}", refused.text());
@@ -65,22 +74,69 @@ async fn strangers_get_so_many_signed_answers_and_users_are_not_affected() {
     let posted = provider.response(&provider.path(), &cookie).await;
     assert_eq!(text(&posted.xml, "saml:AttributeValue"), "payroll");
     assert_eq!(codes(&provider.response(&status, &cookie).await.xml), ["Requester", "InvalidNameIDPolicy"]);
+    let answer = provider.get(&logout, &cookie).await;
+    assert_eq!(codes(&carried(&answer, MessageKind::Response).xml), ["Requester", "UnknownPrincipal"]);
+}
+
+/// What is refused with a page costs no signature, and takes nothing of what honest requests need.
+#[tokio::test]
+async fn junk_does_not_use_up_the_signatures_of_strangers() {
+    let world = World::start().await;
+    let provider = logout::provider(&world, "asking").await;
+    let good = logout_request(&provider, "_j", &Known { name_id: "nobody".to_owned(), index: "id0".to_owned() }, "");
+    let passive = provider.request("_p", "IsPassive=\"true\"", "");
+    let junk = [
+        format!("{}?SAMLRequest=AAAA", provider.logout_path()),
+        provider.logout_path(),
+        sent(&provider, MessageKind::Request, &good, None, false),
+        sent(&provider, MessageKind::Request, &good.replace(">urn:asking<", ">urn:other<"), None, true),
+        sent(&provider, MessageKind::Response, &logout_response(&provider, "_x", "Success"), Some("guessed"), true),
+        format!("{}?SAMLRequest=AAAA", provider.path()),
+        provider.redirect(&passive.replace(AUDIENCE, "urn:other"), None),
+    ];
+    let stranger = stranger(&world);
+    let org = world.platform.org_id_by_host(None).unwrap();
+    let taken = |most| (0..most).take_while(|_| world.platform.may_sign_for_stranger(&org, &stranger)).count();
+    for path in junk.iter().cycle().take(10 * junk.len()) {
+        assert_eq!(provider.get(path, "").await.status, 400, "{path}");
+    }
+    assert_eq!(taken(300), 300, "all that a network may cause at once");
+    for path in &junk {
+        taken(300);
+        assert_eq!(provider.get(path, "").await.status, 400, "it is not what is bounded: {path}");
+    }
+}
+
+/// The steps of many users' logouts come without a cookie, and from one network.
+#[tokio::test]
+async fn a_logout_goes_on_when_strangers_have_used_up_their_signatures() {
+    let world = World::start().await;
+    let (asking, second) = (logout::provider(&world, "asking").await, logout::provider(&world, "second").await);
+    let stranger = stranger(&world);
+    let org = world.platform.org_id_by_host(None).unwrap();
+    let use_up = || while world.platform.may_sign_for_stranger(&org, &stranger) {};
+    for (round, with_cookie) in [(0, true), (1, false)] {
+        let cookie = asking.session().await;
+        let known = signed_on(&asking, &cookie).await;
+        signed_on(&second, &cookie).await;
+        let request = logout_request(&asking, &format!("_l{round}"), &known, "");
+        use_up();
+        let path = sent(&asking, MessageKind::Request, &request, None, true);
+        let answer = asking.get(&path, if with_cookie { &cookie } else { "" }).await;
+        let request = carried(&answer, MessageKind::Request);
+        let id = attribute(&request.xml, "samlp:LogoutRequest", "ID").unwrap();
+        let response = logout_response(&second, id, "Success");
+        use_up();
+        let path = sent(&second, MessageKind::Response, &response, request.relay_state.as_deref(), true);
+        let answer = second.get(&path, "").await;
+        assert_eq!(codes(&carried(&answer, MessageKind::Response).xml), ["Success"], "{round}");
+    }
 }
 
 /// The answer to a request without a session once strangers have caused all signatures that they may cause.
 async fn after_many_strangers(world: &World, path: &str) -> Answer {
     let org = world.platform.org_id_by_host(None).unwrap();
-    let stranger = Caller {
-        request_id: RequestId::from_entropy([1; 16]),
-        at: world.platform.now(),
-        method: "GET".to_owned(),
-        path: path.to_owned(),
-        query: None,
-        ip_address: "127.0.0.1".to_owned(),
-        proxies: Vec::new(),
-        user_agent: None,
-        base_url: "http://127.0.0.1".into(),
-    };
+    let stranger = stranger(world);
     for _ in 0..100 {
         while world.platform.may_sign_for_stranger(&org, &stranger) {}
         let answer = world.send("GET", path, &[], b"").await;
@@ -90,6 +146,21 @@ async fn after_many_strangers(world: &World, path: &str) -> Answer {
         }
     }
     panic!("{path} has no bound");
+}
+
+/// A caller from the network of these tests.
+fn stranger(world: &World) -> Caller {
+    Caller {
+        request_id: RequestId::from_entropy([1; 16]),
+        at: world.platform.now(),
+        method: "GET".to_owned(),
+        path: "/".to_owned(),
+        query: None,
+        ip_address: "127.0.0.1".to_owned(),
+        proxies: Vec::new(),
+        user_agent: None,
+        base_url: "http://127.0.0.1".into(),
+    }
 }
 
 /// The mark of a missed hook is ours; an attribute of the app is the app's.
