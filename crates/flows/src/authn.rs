@@ -6,7 +6,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use tenterhook_contract::{Secret, Timestamp};
-use tenterhook_model::{AuthnPurpose, AuthnToken, Password, Session, User, UserStatus, UserTransition};
+use tenterhook_model::{AuthnPurpose, AuthnToken, Password, User, UserStatus, UserTransition};
 use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
     attempts::{PasswordAttempts, key},
@@ -219,8 +219,8 @@ pub async fn cancel(
     Ok(is_used_up.then_some(token.relay_state))
 }
 
-/// Begins the session that a session token is for, and uses the token up. `previous` is the session that the browser has had until now; it
-/// ends. Returns the value of the session's cookie; `None` when the token does not work. `commitment` begins before anything is stored; from
+/// Begins the session that a session token is for, and uses the token up. `previous` is the session's cookie that the browser has sent; its
+/// session ends. Returns the value of the session's cookie; `None` when the token does not work. `commitment` begins before anything is stored; from
 /// then on this must run to its end.
 ///
 /// # Errors
@@ -229,7 +229,7 @@ pub async fn begin_session_of_token(
     platform: &Platform,
     org: &OrgSnapshot,
     caller: &Caller,
-    (session_token, previous): (&Secret, Option<&Session>),
+    (session_token, previous): (&Secret, Option<&Secret>),
     commitment: &Commitment,
 ) -> Result<Option<Secret>, StoreError> {
     let Some(token) = find(platform, org, session_token, AuthnPurpose::Session).await? else { return Ok(None) };

@@ -1,6 +1,6 @@
 //! Sessions of users in browsers.
 
-use sea_orm::{ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+use sea_orm::{ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, sea_query::Expr};
 use tenterhook_contract::{
     Timestamp,
     id::{OrgId, SessionId},
@@ -10,60 +10,81 @@ use tenterhook_model::Session;
 use crate::{
     Store, StoreError,
     entity::{session, session_app},
-    saml_sessions::{SUBJECT, of_session, row_of},
+    pool::Transaction,
+    saml_sessions::{SUBJECT, of_session, readable, row_of},
     store::{from_text, to_text},
 };
+
+/// How often a session is looked for whose row another request removes first: of as many submissions of one form each is followed.
+const TRIES_MAX: usize = 20;
 
 impl Store {
     /// Adds a session.
     pub async fn insert_session(&self, session: &Session) -> Result<(), StoreError> {
-        session::Entity::insert(session_row(session)?).exec_without_returning(&self.connections.writer).await?;
+        session::Entity::insert(session_row(session, None)?).exec_without_returning(&self.connections.writer).await?;
         Ok(())
     }
 
-    /// Adds a session in the place of the one that its browser has had until now, in one transaction: the one before ends, and its
-    /// service providers are those of the new one when both are the same user's. Nothing is moved from a session that has ended
-    /// already. A service provider whose row cannot be read, which no logout could tell, is left out and logged. Returns whether the
-    /// one before was still there.
-    pub async fn replace_session(&self, previous: &Session, session: &Session) -> Result<bool, StoreError> {
-        let row = session_row(session)?;
+    /// Adds a session for a browser that has sent this cookie, in one transaction. The session of the cookie ends, and its service
+    /// providers are those of the new one when both are the same user's. If an earlier sign-in with the same cookie has replaced that
+    /// session (a form that was submitted twice: the browser keeps the cookie of one answer), the session of that sign-in ends in its
+    /// place if it is the same user's. Nothing is moved from a session that has ended otherwise. Returns the session that has ended.
+    pub async fn replace_session(&self, cookie_sha256: &str, session: &Session) -> Result<Option<Session>, StoreError> {
         let transaction = self.connections.writer.begin().await?;
-        // First, so that a sign-on in the session before is recorded until then, or not at all.
-        let key = (previous.org_id.to_string(), previous.id.to_string());
-        let has_ended = session::Entity::delete_by_id(key).exec(&transaction).await?.rows_affected == 1;
-        if has_ended && previous.user_id == session.user_id {
-            let apps = of_session(&previous.org_id, &previous.id).all(&transaction).await?;
-            let mut moved = Vec::with_capacity(apps.len());
-            for app in apps {
-                moved.extend(self.moved(app, session)?);
-            }
-            if !moved.is_empty() {
-                session_app::Entity::insert_many(moved).exec_without_returning(&transaction).await?;
-                let old = session_app::Entity::delete_many()
-                    .filter(session_app::Column::OrgId.eq(previous.org_id.as_str()))
-                    .filter(session_app::Column::SessionId.eq(previous.id.as_str()));
-                old.exec(&transaction).await?;
-            }
+        let replaced = end_replaced(&transaction, cookie_sha256, session).await?;
+        if let Some(previous) = replaced.as_ref().filter(|previous| previous.user_id == session.user_id) {
+            self.take_over(&transaction, previous, session).await?;
         }
+        let row = session_row(session, replaced.is_some().then_some(cookie_sha256))?;
         session::Entity::insert(row).exec_without_returning(&transaction).await?;
         transaction.commit().await?;
-        Ok(has_ended)
+        Ok(replaced)
     }
 
-    /// The row of a service provider as one of another session. Its secret is bound to the row. `None` when it cannot be read.
-    fn moved(&self, app: session_app::Model, to: &Session) -> Result<Option<session_app::ActiveModel>, StoreError> {
-        let subject = self.decrypt(&to.org_id, &row_of(&app.session_id, &app.app_id), SUBJECT, &app.subject);
-        let subject = match subject {
-            Ok(subject) => subject,
-            Err(error) => {
-                let (org, app) = (&to.org_id, app.app_id);
-                tracing::error!(%org, app, %error, "session.unreadable: a service provider is left out of a session");
-                return Ok(None);
+    /// Makes the service providers of a session those of another one. A row that cannot be read is taken over as it is: a logout then
+    /// says that somebody was not told.
+    async fn take_over(&self, transaction: &Transaction, from: &Session, to: &Session) -> Result<(), StoreError> {
+        use session_app::Column;
+        let rows = readable(transaction, of_session(&from.org_id, &from.id)).await?;
+        let count = rows.len();
+        let mut ids = Vec::with_capacity(count);
+        let mut moved = Vec::with_capacity(count);
+        for app in rows.into_iter().filter_map(Result::ok) {
+            let id = app.app_id.clone();
+            if let Some(row) = self.moved(app, to) {
+                moved.push(row?);
+                ids.push(id);
             }
-        };
+        }
+        let unreadable = count - moved.len();
+        if !moved.is_empty() {
+            let old = session_app::Entity::delete_many()
+                .filter(Column::OrgId.eq(from.org_id.as_str()))
+                .filter(Column::SessionId.eq(from.id.as_str()))
+                .filter(Column::AppId.is_in(ids));
+            old.exec(transaction).await?;
+            session_app::Entity::insert_many(moved).exec_without_returning(transaction).await?;
+        }
+        if unreadable > 0 {
+            let (org, session) = (&to.org_id, &to.id);
+            tracing::error!(%org, %session, unreadable, "session.unreadable: no logout can tell these service providers");
+            let rest = session_app::Entity::update_many()
+                .col_expr(Column::SessionId, Expr::value(to.id.as_str()))
+                .col_expr(Column::ExpiresUs, Expr::value(to.expires.as_micros()))
+                .filter(Column::OrgId.eq(from.org_id.as_str()))
+                .filter(Column::SessionId.eq(from.id.as_str()));
+            rest.exec(transaction).await?;
+        }
+        Ok(())
+    }
+
+    /// The row of a service provider as one of another session: its secret is bound to the row. `None` when it cannot be read.
+    fn moved(&self, app: session_app::Model, to: &Session) -> Option<Result<session_app::ActiveModel, StoreError>> {
+        let subject = self.decrypt(&to.org_id, &row_of(&app.session_id, &app.app_id), SUBJECT, &app.subject).ok()?;
         let row = row_of(to.id.as_str(), &app.app_id);
-        Ok(Some(session_app::ActiveModel {
-            subject: Set(self.encrypt(&to.org_id, &row, SUBJECT, &subject)?),
+        let subject = self.encrypt(&to.org_id, &row, SUBJECT, &subject);
+        Some(subject.map(|subject| session_app::ActiveModel {
+            subject: Set(subject),
             org_id: Set(app.org_id),
             session_id: Set(to.id.to_string()),
             app_id: Set(app.app_id),
@@ -101,12 +122,45 @@ impl Store {
     }
 }
 
-fn session_row(session: &Session) -> Result<session::ActiveModel, StoreError> {
+/// Ends the session that a new one of a browser with this cookie replaces, and returns it.
+async fn end_replaced(
+    transaction: &Transaction,
+    cookie_sha256: &str,
+    by: &Session,
+) -> Result<Option<Session>, StoreError> {
+    use session::Column;
+    for _ in 0..TRIES_MAX {
+        let lives = session::Entity::find()
+            .filter(Column::OrgId.eq(by.org_id.as_str()))
+            .filter(Column::ExpiresUs.gt(by.created.as_micros()));
+        let of_cookie = lives.clone().filter(Column::CookieSha256.eq(cookie_sha256)).one(transaction).await?;
+        let is_of_cookie = of_cookie.is_some();
+        let row = match of_cookie {
+            Some(row) => Some(row),
+            None => lives.filter(Column::ReplacedSha256.eq(cookie_sha256)).one(transaction).await?,
+        };
+        let Some(row) = row else { return Ok(None) };
+        let previous: Session = from_text("session", &row.document)?;
+        if !is_of_cookie && previous.user_id != by.user_id {
+            return Ok(None);
+        }
+        // Before its service providers are read, so that a sign-on in it is recorded until then, or not at all.
+        let key = (row.org_id, row.id);
+        if session::Entity::delete_by_id(key).exec(transaction).await?.rows_affected == 1 {
+            return Ok(Some(previous));
+        }
+        // A logout has ended it, or another submission of the form, which this one follows.
+    }
+    Err(StoreError::Unavailable("the session is replaced faster than it can be followed".to_owned()))
+}
+
+fn session_row(session: &Session, replaced: Option<&str>) -> Result<session::ActiveModel, StoreError> {
     Ok(session::ActiveModel {
         org_id: Set(session.org_id.to_string()),
         id: Set(session.id.to_string()),
         cookie_sha256: Set(session.cookie_sha256.clone()),
         document: Set(to_text("session", session)?),
         expires_us: Set(session.expires.as_micros()),
+        replaced_sha256: Set(replaced.map(ToOwned::to_owned)),
     })
 }

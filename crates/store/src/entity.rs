@@ -306,6 +306,8 @@ pub(crate) mod session {
         #[sea_orm(column_type = "Text")]
         pub(crate) document: String,
         pub(crate) expires_us: i64,
+        /// The cookie of the session that this one has replaced, SHA-256 in hexadecimal.
+        pub(crate) replaced_sha256: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

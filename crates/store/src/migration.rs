@@ -17,6 +17,7 @@ use crate::{
     migration_log::LogEntries,
     migration_logout::SessionIndexes,
     migration_orgs::ManagedOrgs,
+    migration_replaced::ReplacedSessions,
     migration_roles::TokenRoles,
     migration_saml::SamlSessions,
     migration_user_search::UserSearch,
@@ -25,7 +26,7 @@ use crate::{
 };
 
 /// All steps, in their order. A new one is added at the end.
-pub(crate) const STEPS: [&dyn Step; 19] = [
+pub(crate) const STEPS: [&dyn Step; 20] = [
     &Foundation,
     &Expiry,
     &ConfigurationMark,
@@ -45,6 +46,7 @@ pub(crate) const STEPS: [&dyn Step; 19] = [
     &UserSearch,
     &SingleUseLinks,
     &AuthnTokens,
+    &ReplacedSessions,
 ];
 
 struct Foundation;

@@ -3,13 +3,13 @@
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
-    Select,
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult as _, PaginatorTrait as _, QueryFilter as _,
+    QueryOrder as _, QueryTrait as _, Select,
     sea_query::{Expr, OnConflict},
 };
 use tenterhook_contract::{
     Secret, Timestamp,
-    id::{OrgId, SessionId},
+    id::{AppId, OrgId, SessionId},
 };
 use tenterhook_model::{SamlLogout, SessionApp};
 
@@ -38,6 +38,21 @@ pub(crate) fn of_session(org: &OrgId, session: &SessionId) -> Select<session_app
         .order_by_asc(session_app::Column::AppId)
 }
 
+/// These rows. Of one that has a value of another type, which an embedded database stores, the app, if that can be read.
+pub(crate) async fn readable(
+    connection: &impl ConnectionTrait,
+    rows: Select<session_app::Entity>,
+) -> Result<Vec<Result<session_app::Model, Option<AppId>>>, StoreError> {
+    let rows = connection.query_all(&rows.into_query()).await?;
+    let rows = rows.iter().map(|row| {
+        session_app::Model::from_query_result(row, "").map_err(|_| {
+            let app: Option<String> = row.try_get("", "app_id").ok();
+            app.and_then(|app| app.parse().ok())
+        })
+    });
+    Ok(rows.collect())
+}
+
 /// Whether a sign-on was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recorded {
@@ -47,6 +62,22 @@ pub enum Recorded {
     Answered,
     /// What was checked before the hooks were asked does not hold any more.
     Lapsed(Lapsed),
+}
+
+/// What is known of the service providers of a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionApps {
+    /// Those that can be told of a logout, by id.
+    pub known: Vec<SessionApp>,
+    /// Those whose row cannot be read, so that nobody can tell them: the app, if at least that can be read.
+    pub unreadable: Vec<Option<AppId>>,
+}
+
+impl SessionApps {
+    /// How many there are.
+    fn rows(&self) -> u64 {
+        (self.known.len() + self.unreadable.len()) as u64
+    }
 }
 
 /// Whether a session was ended.
@@ -116,14 +147,25 @@ impl Store {
         Ok(others.count(connection).await? < SESSION_APPS_MAX)
     }
 
-    /// The service providers of a session, by id; also when the session has ended just now.
-    pub async fn session_apps(&self, org: &OrgId, session: &SessionId) -> Result<Vec<SessionApp>, StoreError> {
-        let rows = of_session(org, session).all(&self.connections.reader).await?;
-        rows.into_iter().map(|row| self.session_app(org, row)).collect()
+    /// The service providers of a session; also when the session has ended just now.
+    pub async fn session_apps(&self, org: &OrgId, session: &SessionId) -> Result<SessionApps, StoreError> {
+        let mut apps = SessionApps::default();
+        for row in readable(&self.connections.reader, of_session(org, session)).await? {
+            let read = row.and_then(|row| {
+                let app = row.app_id.parse().ok();
+                self.session_app(org, row).map_err(|_| app)
+            });
+            match read {
+                Ok(known) => apps.known.push(known),
+                Err(app) => apps.unreadable.push(app),
+            }
+        }
+        Ok(apps)
     }
 
     /// What an app knows sessions by whose index has one of these hashes, [`SessionApp::index_sha256`]; also of sessions that have
-    /// ended, for as long as they would have lasted.
+    /// ended, for as long as they would have lasted. Nobody can say whom a row is about that cannot be read: it is left out, and one
+    /// line in the log of this process counts them.
     pub async fn session_apps_of_indexes(
         &self,
         org: &OrgId,
@@ -131,10 +173,15 @@ impl Store {
     ) -> Result<Vec<SessionApp>, StoreError> {
         let rows = session_app::Entity::find()
             .filter(session_app::Column::OrgId.eq(org.as_str()))
-            .filter(session_app::Column::IndexSha256.is_in(indexes_sha256))
-            .all(&self.connections.reader)
-            .await?;
-        rows.into_iter().map(|row| self.session_app(org, row)).collect()
+            .filter(session_app::Column::IndexSha256.is_in(indexes_sha256));
+        let rows = readable(&self.connections.reader, rows).await?;
+        let count = rows.len();
+        let known: Vec<_> = rows.into_iter().flatten().filter_map(|row| self.session_app(org, row).ok()).collect();
+        if known.len() < count {
+            let unreadable = count - known.len();
+            tracing::error!(%org, unreadable, "session.unreadable: a logout does not find what cannot be read");
+        }
+        Ok(known)
     }
 
     fn session_app(&self, org: &OrgId, row: session_app::Model) -> Result<SessionApp, StoreError> {
@@ -154,7 +201,7 @@ impl Store {
     pub async fn end_session(
         &self,
         org: &OrgId,
-        (session, apps): (&SessionId, &[SessionApp]),
+        (session, apps): (&SessionId, &SessionApps),
         logout: Option<&SamlLogout>,
         request: Option<(&str, Timestamp)>,
     ) -> Result<Ended, StoreError> {
@@ -164,7 +211,7 @@ impl Store {
         let key = (org.to_string(), session.to_string());
         let refused = if session::Entity::delete_by_id(key).exec(&transaction).await?.rows_affected == 0 {
             Some(Ended::Before)
-        } else if of_session(org, session).count(&transaction).await? != apps.len() as u64 {
+        } else if of_session(org, session).count(&transaction).await? != apps.rows() {
             Some(Ended::AppsChanged)
         } else if !use_up(&transaction, org, request).await? {
             Some(Ended::Answered)

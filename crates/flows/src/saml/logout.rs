@@ -5,7 +5,7 @@
 //! A service provider that does not answer keeps the browser. The browser has a cookie with the logout's token, so that a visit to the
 //! page that signs out goes on with the next one ([`resume`]).
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use tenterhook_contract::{Secret, Timestamp, id::AppId};
 use tenterhook_model::{
@@ -28,7 +28,7 @@ use tenterhook_saml::{
     write,
 };
 
-use tenterhook_store::Ended;
+use tenterhook_store::{Ended, SessionApps};
 
 use super::{
     error::{SamlError, SamlProblem},
@@ -54,6 +54,7 @@ const NOT_SENT: &str = "No request could be sent to the app";
 const NO_ANSWER: &str = "The app has not answered";
 const NOT_ACCEPTED: &str = "The answer of the app is not accepted";
 const NOT_ENDED: &str = "The app has not ended its session";
+const UNREADABLE: &str = "What is known of the user at the app cannot be read";
 const OTHER_SESSION: &str = "The app belongs to another session of the request";
 
 /// The answer to the user's browser.
@@ -78,8 +79,7 @@ pub enum Progress {
     Over,
 }
 
-/// Where the browser goes next.
-#[derive(Debug)]
+/// Where the browser goes next. Its `Debug` shows no URL, because most have a message.
 pub enum LogoutStep {
     /// A page tells the user the reason; nothing is sent to a service provider.
     Page(SamlError),
@@ -90,6 +90,18 @@ pub enum LogoutStep {
         /// The labels of apps at which the user may still be signed in.
         untold: Vec<String>,
     },
+}
+
+impl fmt::Debug for LogoutStep {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Page(error) => formatter.debug_tuple("Page").field(error).finish(),
+            Self::Redirect(location) => {
+                formatter.debug_struct("Redirect").field("location_bytes", &location.len()).finish()
+            }
+            Self::SignedOut { untold } => formatter.debug_struct("SignedOut").field("untold", untold).finish(),
+        }
+    }
 }
 
 /// Handles a message of a service provider at an app's logout URL: its request, or its answer to ours.
@@ -193,6 +205,12 @@ impl Logout<'_> {
         let until = request.issue_instant.plus_seconds(2 * SKEW_SECONDS);
         let asking = AskingApp { app_id: app.id.clone(), request_id: request.id.clone(), relay_state };
         let found = self.sessions_of(app, &request, session).await?;
+        // One that ends a session is no stranger's, and each session is ended once. The answers to our own requests are the steps of
+        // such a logout.
+        let is_strangers = session.is_none() && found.as_ref().is_none_or(Vec::is_empty);
+        if is_strangers && !self.platform.may_sign_for_stranger(&self.org.org.id, self.caller) {
+            return Err(SamlProblem::TooManyStrangers);
+        }
         let Some(found) = found else {
             let unknown = Failure { fault: Fault::Requester, reason: Some(Reason::UnknownPrincipal), message: None };
             let then = LogoutStep::Redirect(self.response(app, &asking, SamlStatus::Failure(unknown))?);
@@ -229,7 +247,7 @@ impl Logout<'_> {
         let mut sessions: Vec<Session> = Vec::new();
         if let Some(session) = session {
             let apps = store.session_apps(org, &session.id).await?;
-            if apps.iter().any(|own| own.app_id == app.id && is_of(request, &own.subject)) {
+            if apps.known.iter().any(|own| own.app_id == app.id && is_of(request, &own.subject)) {
                 sessions.push(session.clone());
             }
         }
@@ -252,13 +270,13 @@ impl Logout<'_> {
         Ok(is_known.then_some(sessions))
     }
 
-    /// Ends further sessions of a request. Their service providers are not told; returns them.
+    /// Ends further sessions of a request. Their service providers are not told; returns them, as far as they can be read.
     async fn end_others(
         &self,
         app: &SamlApp,
         sessions: &[Session],
         commitment: &Commitment,
-    ) -> Result<Vec<AppId>, SamlProblem> {
+    ) -> Result<Vec<Option<AppId>>, SamlProblem> {
         let (store, org) = (self.platform.store(), &self.org.org.id);
         let mut missed = Vec::new();
         for session in sessions {
@@ -271,7 +289,9 @@ impl Logout<'_> {
                 Ended::AppsChanged | Ended::Answered => return Err(busy()),
             }
             self.log_end(user.as_ref(), Some(&app.id));
-            missed.extend(apps.into_iter().map(|other| other.app_id).filter(|other| *other != app.id));
+            self.log_unreadable(session, &apps);
+            let apps = apps.known.into_iter().map(|other| Some(other.app_id)).chain(apps.unreadable);
+            missed.extend(apps.filter(|other| other.as_ref() != Some(&app.id)));
         }
         Ok(missed)
     }
@@ -362,7 +382,7 @@ impl Logout<'_> {
         }
         let apps = store.session_apps(&self.org.org.id, &logout.session_id).await?;
         let step = logout.step;
-        let then = self.next(logout, &apps, token, &mut told)?;
+        let then = self.next(logout, &apps.known, token, &mut told)?;
         commitment.begin();
         if !store.advance_saml_logout(step, logout).await? {
             return Ok(None);
@@ -393,12 +413,12 @@ impl Logout<'_> {
         if is_current(response.issue_instant, self.platform.now()) { Ok(()) } else { Err(SamlProblem::NotCurrent) }
     }
 
-    /// Ends the session, and sends the browser on its way. `missed` are service providers that are not told. `None` when the session
-    /// has ended already.
+    /// Ends the session, and sends the browser on its way. `missed` are service providers that are not told, as far as they can be
+    /// read. `None` when the session has ended already.
     async fn begin(
         &self,
         session: &Session,
-        missed: Vec<AppId>,
+        missed: Vec<Option<AppId>>,
         (asking, from_uri): (Option<(AskingApp, String, Timestamp)>, Option<String>),
         commitment: &Commitment,
     ) -> Result<Option<(LogoutStep, Progress)>, SamlProblem> {
@@ -419,14 +439,15 @@ impl Logout<'_> {
                 from_uri: from_uri.clone(),
                 waiting_for: None,
                 rest: Vec::new(),
-                is_partial: false,
+                is_partial: missed.iter().chain(&apps.unreadable).any(Option::is_none),
                 untold: Vec::new(),
                 step: 0,
                 expires: platform.now().plus_seconds(LOGOUT_SECONDS),
             };
             let mut told: Vec<_> = asking.map(|asking| (asking.app_id.clone(), None)).into_iter().collect();
-            told.extend(missed.iter().map(|app| (app.clone(), Some(OTHER_SESSION))));
-            for app in apps.iter().filter(|app| asking.is_none_or(|asking| asking.app_id != app.app_id)) {
+            told.extend(missed.iter().flatten().map(|app| (app.clone(), Some(OTHER_SESSION))));
+            told.extend(apps.unreadable.iter().flatten().map(|app| (app.clone(), Some(UNREADABLE))));
+            for app in apps.known.iter().filter(|app| asking.is_none_or(|asking| asking.app_id != app.app_id)) {
                 match self.with_logout(&app.app_id) {
                     None => told.push((app.app_id.clone(), Some(NO_SINGLE_LOGOUT))),
                     Some(_) if logout.rest.len() == LOGOUT_APPS_MAX => told.push((app.app_id.clone(), Some(TOO_MANY))),
@@ -435,7 +456,7 @@ impl Logout<'_> {
             }
             let untold = told.iter().filter(|(_, missed)| missed.is_some()).map(|(app, _)| app.clone());
             untold.collect::<Vec<_>>().into_iter().for_each(|app| logout.missed(app));
-            let step = self.next(&mut logout, &apps, &token, &mut told)?;
+            let step = self.next(&mut logout, &apps.known, &token, &mut told)?;
             commitment.begin();
             let in_progress = logout.waiting_for.is_some().then_some(&logout);
             match store.end_session(org_id, (&session.id, &apps), in_progress, request).await? {
@@ -445,6 +466,7 @@ impl Logout<'_> {
                 Ended::Yes => {}
             }
             self.log_end(user.as_ref(), asking.map(|asking| &asking.app_id));
+            self.log_unreadable(session, &apps);
             self.log_told(&logout, user.as_ref(), &told);
             return Ok(Some((step, progress(&logout, &token))));
         }
@@ -460,6 +482,15 @@ impl Logout<'_> {
         let asking = asking.and_then(|asking| org.configuration.saml_apps.get(asking));
         let targets = asking.map(|app| Cow::Owned(saml_app_target(app)));
         platform.log_event(event.named(event_type, message).about(targets));
+    }
+
+    /// Says once for each session that ends what of it could not be read.
+    fn log_unreadable(&self, session: &Session, apps: &SessionApps) {
+        let unreadable = apps.unreadable.len();
+        if unreadable > 0 {
+            let (org, session) = (&self.org.org.id, &session.id);
+            tracing::error!(%org, %session, unreadable, "session.unreadable: service providers are not told of a logout");
+        }
     }
 
     /// Logs of each service provider whether the user is signed out there, and else why not. The initiator is the service provider
@@ -495,19 +526,21 @@ impl Logout<'_> {
         logout.waiting_for = None;
         while let Some(id) = logout.rest.pop() {
             let known = apps.iter().find(|app| app.app_id == id);
-            let why =
-                match known.zip(self.with_logout(&id)).map(|(known, app)| self.request(app, &known.subject, token)) {
-                    Some(Ok((location, request_id))) => {
+            let why = match (known, self.with_logout(&id)) {
+                // It was deleted meanwhile, or lost its single logout.
+                (_, None) => NO_SINGLE_LOGOUT,
+                (None, Some(_)) => UNREADABLE,
+                (Some(known), Some(app)) => match self.request(app, &known.subject, token) {
+                    Ok((location, request_id)) => {
                         logout.waiting_for = Some(AskedApp { app_id: id, request_id });
                         return Ok(LogoutStep::Redirect(location));
                     }
-                    Some(Err(problem)) => {
+                    Err(problem) => {
                         tracing::warn!(app = %id, %problem, "saml.logout: a service provider cannot be told");
                         NOT_SENT
                     }
-                    // It was deleted meanwhile, or lost its single logout.
-                    None => NO_SINGLE_LOGOUT,
-                };
+                },
+            };
             logout.missed(id.clone());
             told.push((id, Some(why)));
         }
@@ -605,4 +638,21 @@ fn is_of(request: &LogoutRequest, subject: &AppSubject) -> bool {
     let indexes = &request.session_indexes;
     is_name_of(&request.name_id, &subject.name_id, &subject.name_format)
         && (indexes.is_empty() || indexes.contains(&subject.session_index))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_of_a_step_shows_nothing_of_the_messages_that_a_browser_carries() {
+        let location = "https://sp.example.com/slo?SAMLRequest=marked-secret&RelayState=marked-secret".to_owned();
+        let answer = LogoutAnswer {
+            then: LogoutStep::Redirect(location),
+            has_ended: true,
+            progress: Progress::Begun(Secret::new("marked-secret")),
+        };
+        let shown = format!("{answer:?}");
+        assert!(shown.contains("location_bytes: 77") && !shown.contains("marked-secret"), "{shown}");
+    }
 }

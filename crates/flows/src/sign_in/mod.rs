@@ -9,7 +9,6 @@ mod session;
 use std::sync::Arc;
 
 use tenterhook_contract::Secret;
-use tenterhook_model::Session;
 use tenterhook_platform::{Caller, OrgSnapshot, Platform, attempts::PasswordAttempts};
 use tenterhook_store::StoreError;
 
@@ -42,9 +41,10 @@ pub struct Attempt<'a> {
     pub password: &'a Secret,
     /// The fingerprint of the request for which the user signs in: [`Session::signed_in_for`].
     pub request: Option<&'a str>,
-    /// The session that the browser has had until now. It ends with the sign-in. Its service providers are told by a logout of the new
-    /// session if the same user signs in; another user's are told by none.
-    pub previous: Option<&'a Session>,
+    /// The session's cookie that the browser has sent. Its session ends with the sign-in; its service providers are told by a logout of
+    /// the new session if the same user signs in, and another user's are told by none. A form that is submitted twice with one cookie
+    /// leaves one session.
+    pub previous: Option<&'a Secret>,
 }
 
 /// Signs a user in. `commitment` begins once the password is accepted; from then on this must run to its end.

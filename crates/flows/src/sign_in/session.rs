@@ -24,8 +24,8 @@ pub struct NewSession<'a> {
     pub login: &'a str,
     /// [`Session::signed_in_for`].
     pub request: Option<&'a str>,
-    /// The session that the browser has had until now. It ends.
-    pub previous: Option<&'a Session>,
+    /// The session's cookie that the browser has sent. Its session ends.
+    pub previous: Option<&'a Secret>,
 }
 
 /// Begins a session, and logs the sign-in. Returns the value of its cookie. This must run to its end.
@@ -54,8 +54,8 @@ pub async fn begin_session(
     match previous {
         None => platform.store().insert_session(&session).await?,
         Some(previous) => {
-            if platform.store().replace_session(previous, &session).await? {
-                log_replaced(platform, org, caller, user, previous).await;
+            if let Some(ended) = platform.store().replace_session(&sha256_hex(previous.expose()), &session).await? {
+                log_replaced(platform, org, caller, user, &ended).await;
             }
         }
     }

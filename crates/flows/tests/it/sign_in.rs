@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use tenterhook_contract::{Secret, id::UserId};
+use tenterhook_contract::{
+    Secret,
+    id::{SessionId, UserId},
+};
 use tenterhook_flows::{
     commitment::Commitment,
     sign_in::{Attempt, SignedIn, sign_in},
@@ -11,6 +14,7 @@ use tenterhook_management::users;
 use tenterhook_model::{LogResult, UserTransition};
 use tenterhook_platform::{
     attempts::{ATTEMPTS_MAX, PasswordAttempts},
+    entropy::sha256_hex,
     passwords::PASSWORD_BYTES_MAX,
 };
 use tenterhook_testkit::rig::{PASSWORD, Rig};
@@ -113,14 +117,18 @@ async fn the_log_names_a_user_who_cannot_be_read_by_the_id() {
     let page = Page::open().await;
     let cookie = crate::support::cookie(&page.rig).await;
     let mut previous = crate::support::session(&page.rig, &cookie).await.unwrap();
+    previous.id = SessionId::from_parts(9, [9; 8]);
     previous.user_id = UserId::from_parts(9, [9; 8]);
+    let cookie = Secret::new("of a user who is gone");
+    previous.cookie_sha256 = sha256_hex(cookie.expose());
+    page.rig.platform.store().insert_session(&previous).await.unwrap();
     let (rig, password) = (&page.rig, Secret::new(PASSWORD));
     let attempt = Attempt {
         attempts: &page.attempts,
         login: "ada@example.com",
         password: &password,
         request: None,
-        previous: Some(&previous),
+        previous: Some(&cookie),
     };
     let signed_in =
         sign_in(&rig.platform, &rig.snapshot(), &caller(rig, "authorize"), attempt, &Commitment::default()).await;

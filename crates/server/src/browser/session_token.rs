@@ -18,7 +18,7 @@ use super::{
     cookies::SESSION,
     pages::{Problem, page},
     request::taken_apart,
-    see_other, sign_in,
+    see_other,
 };
 use crate::{App, accept::Tasks, error::ApiError, to_its_end::committed};
 
@@ -45,8 +45,8 @@ pub(crate) async fn begin(
     caller: Caller,
     (tasks, headers): (Option<Tasks>, &HeaderMap),
     bringing: Bringing,
-) -> Result<Response, ApiError> {
-    let previous = sign_in::session(&app, &org, &caller, headers).await?;
+) -> Response {
+    let previous = SESSION.of(headers, &caller).map(Secret::new);
     let beginning = |commitment: Arc<Commitment>| async move {
         let Bringing { token, signed_in, otherwise } = bringing;
         let tokens = (&token, previous.as_ref());
@@ -60,7 +60,7 @@ pub(crate) async fn begin(
             Err(error) => ApiError::from(error).into_response(),
         }
     };
-    Ok(committed(tasks, beginning).await)
+    committed(tasks, beginning).await
 }
 
 async fn session_cookie_redirect(
@@ -81,7 +81,7 @@ async fn session_cookie_redirect(
         return Ok(refused("The link leads to a place that no application of this organization has."));
     };
     let bringing = Bringing { token: Secret::new(token), signed_in: target.clone(), otherwise: target };
-    begin(app, org, caller, (tasks, &headers), bringing).await
+    Ok(begin(app, org, caller, (tasks, &headers), bringing).await)
 }
 
 /// A URL of this org, or of an origin at which a client has a redirect URI: the browser is sent nowhere else.

@@ -1,7 +1,7 @@
 //! The sign-in page, the same for every flow that needs a user: the page, its form, the session's cookie, and the way back to the
 //! request for which the user signs in.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use axum::{
     extract::Request,
@@ -29,9 +29,17 @@ use super::{
 };
 use crate::{App, accept::Tasks, error::ApiError, to_its_end::committed};
 
-/// A path of this server with its query. A browser that is sent there stays on this server, so it can be no open redirect.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A path of this server with its query. A browser that is sent there stays on this server, so it can be no open redirect. `Debug` shows
+/// the length of the query only: it is the request that the user signs in for.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct OwnPath(String);
+
+impl fmt::Debug for OwnPath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, query) = self.0.split_once('?').unwrap_or((&self.0, ""));
+        formatter.debug_struct("OwnPath").field("path", &path).field("query_bytes", &query.len()).finish()
+    }
+}
 
 impl OwnPath {
     /// The path, unless a browser could take it for a URL of another server.
@@ -119,7 +127,7 @@ pub(crate) async fn submitted(
     if expected.is_none() || expected.as_deref() != form.get("csrf") {
         return Err(RequestProblem::SignInExpired.into());
     }
-    let previous = session(&app, &org, &caller, &headers).await?;
+    let previous = SESSION.of(&headers, &caller).map(Secret::new);
     let login = form.get("login").unwrap_or_default().to_owned();
     let password = Secret::new(form.get("password").unwrap_or_default());
     let (no_login, no_password) = (login.is_empty(), password.expose().is_empty());
@@ -235,6 +243,13 @@ pub(crate) fn sign_in_page(
 #[cfg(test)]
 mod tests {
     use super::OwnPath;
+
+    #[test]
+    fn debug_of_a_path_shows_nothing_of_the_request_in_its_query() {
+        let path = OwnPath::new("/app/a_1/exk1/sso/saml?SAMLRequest=marked-secret".to_owned());
+        let shown = format!("{path:?}");
+        assert!(shown.contains("/sso/saml") && !shown.contains("marked-secret"), "{shown}");
+    }
 
     #[test]
     fn a_browser_is_sent_back_to_paths_of_this_server_only() {

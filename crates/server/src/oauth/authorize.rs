@@ -72,7 +72,7 @@ async fn authorize(
     };
     if let Some(token) = parameters.get(SESSION_TOKEN) {
         let bringing = with_session_token(Secret::new(token), &name, &query, &parameters);
-        return session_token::begin(app, org, caller, (tasks, &headers), bringing).await;
+        return Ok(session_token::begin(app, org, caller, (tasks, &headers), bringing).await);
     }
     let session = sign_in::session(&app, &org, &caller, &headers).await?;
     let answer = authorize::authorize(&app.platform, &org, server, &caller, &parameters, session.as_ref()).await;

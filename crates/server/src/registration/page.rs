@@ -33,7 +33,7 @@ use crate::{
         pages::{Content, SHOW_PASSWORD_PATH, page},
         request::{RequestProblem, form_bytes, taken_apart},
         see_other,
-        sign_in::{OwnPath, SignInError, session},
+        sign_in::{OwnPath, SignInError},
     },
     error::ApiError,
     to_its_end::committed,
@@ -140,7 +140,7 @@ pub(crate) async fn submitted(
     if expected.is_none() || expected.as_deref() != form.get("csrf") {
         return Err(RequestProblem::SignUpExpired.into());
     }
-    let previous = session(&app, &org, &caller, &headers).await?;
+    let previous = SESSION.of(&headers, &caller).map(Secret::new);
     let password = Secret::new(form.get(PASSWORD).unwrap_or_default());
     let texts: Texts = form
         .pairs()

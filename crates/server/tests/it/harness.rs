@@ -187,6 +187,16 @@ impl World {
         self.keys.clone()
     }
 
+    /// Changes its database past the server.
+    pub(crate) async fn write(&self, sql: &str) {
+        let url = match &self.store {
+            StoreConfig::Postgres { url, .. } => url.expose().to_owned(),
+            StoreConfig::Sqlite { path } => format!("sqlite://{}", path.display()),
+            StoreConfig::Ephemeral => panic!("nobody else reaches a database in memory"),
+        };
+        tenterhook_testkit::postgres::execute(&url, sql).await.unwrap();
+    }
+
     /// URL of its PostgreSQL database.
     pub(crate) fn database_url(&self) -> String {
         let StoreConfig::Postgres { url, .. } = &self.store else { panic!("only PostgreSQL has one") };

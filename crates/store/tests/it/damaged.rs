@@ -6,12 +6,12 @@ use std::sync::{
 };
 
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, Statement};
-use tenterhook_contract::id::{ApiTokenId, ClientId};
+use tenterhook_contract::id::{ApiTokenId, AppId, ClientId};
 use tenterhook_model::{
-    ApiToken, ClientAuthenticationMethod, ConfigurationObject, ConfigurationWrite, LogFilter, LogQuery, OAuthClient,
-    Org, OrgLimits, OrgStatus, Status, TokenRole, everyone_id,
+    ApiToken, AppSubject, ClientAuthenticationMethod, ConfigurationObject, ConfigurationWrite, LogFilter, LogQuery,
+    OAuthClient, Org, OrgLimits, OrgStatus, SessionApp, Status, TokenRole, everyone_id,
 };
-use tenterhook_store::{Store, StoreConfig, StoreError};
+use tenterhook_store::{Ended, Recorded, SessionApps, Store, StoreConfig, StoreError};
 
 use crate::{
     databases::{self, at, first_users, org, other_org, user},
@@ -145,11 +145,81 @@ async fn a_browser_signs_in_again_without_the_damaged_service_providers_of_its_s
     let errors = Errors::default();
     {
         let _counting = tracing::subscriber::set_default(errors.clone());
-        assert!(damaged.store.replace_session(&before, &after).await.unwrap());
+        let replaced = damaged.store.replace_session("before", &after).await.unwrap();
+        assert_eq!(replaced, Some(before));
     }
     assert_eq!(errors.count(), 1);
     assert_eq!(damaged.store.find_session(&org(), "after", at(1)).await.unwrap(), Some(after.clone()));
-    assert_eq!(damaged.store.session_apps(&org(), &after.id).await.unwrap(), []);
+    let apps = damaged.store.session_apps(&org(), &after.id).await.unwrap();
+    assert_eq!((apps.known, apps.unreadable), (Vec::new(), vec![None]), "a logout says so");
+}
+
+/// Three service providers, of which two cannot be read: one as a whole, the other but for its app.
+async fn a_session_ends_without_its_damaged_service_providers(
+    store: Store,
+    connection: DatabaseConnection,
+    damage: &str,
+) {
+    let before = databases::session("cookie", at(1_000));
+    store.insert_session(&before).await.unwrap();
+    let (own_org, owner) = (org(), databases::insert_owner(&store).await);
+    for number in 0..3 {
+        let app = SessionApp {
+            org_id: org(),
+            session_id: before.id.clone(),
+            app_id: AppId::from_parts(number, [0; 8]),
+            subject: AppSubject {
+                name_id: "ada".to_owned(),
+                name_format: "f".to_owned(),
+                session_index: "i".to_owned(),
+            },
+            index_sha256: Some("index".to_owned()),
+            expires: at(1_000),
+        };
+        let standing = databases::standing(&own_org, &owner, 0);
+        assert_eq!(store.record_sign_on(&app, &standing, None).await.unwrap(), Recorded::Yes);
+    }
+    let of = |number| AppId::from_parts(number, [0; 8]);
+    for (damage, number) in [(damage, 0), ("app_id = 'x'", 1)] {
+        let update = format!("UPDATE session_apps SET {damage} WHERE app_id = '{}'", of(number));
+        connection.execute_unprepared(&update).await.unwrap();
+    }
+    let apps = store.session_apps(&org(), &before.id).await.unwrap();
+    assert_eq!(apps.known.iter().map(|app| &app.app_id).collect::<Vec<_>>(), [&of(2)]);
+    assert_eq!(apps.unreadable, [Some(of(0)), None]);
+    let errors = Errors::default();
+    {
+        let _counting = tracing::subscriber::set_default(errors.clone());
+        let named = store.session_apps_of_indexes(&org(), &["index".to_owned()]).await.unwrap();
+        assert_eq!(named, apps.known);
+    }
+    assert_eq!(errors.count(), 1, "one line for both");
+    let again = databases::session("again", at(1_000));
+    assert_eq!(store.replace_session("cookie", &again).await.unwrap(), Some(before.clone()));
+    let apps = store.session_apps(&org(), &again.id).await.unwrap();
+    assert_eq!((apps.known.len(), &apps.unreadable), (1, &vec![Some(of(0)), None]), "they are not forgotten");
+    let fewer = SessionApps { unreadable: Vec::new(), ..apps.clone() };
+    let end = async |apps: &SessionApps| store.end_session(&org(), (&again.id, apps), None, None).await.unwrap();
+    assert_eq!(end(&fewer).await, Ended::AppsChanged, "they are counted");
+    assert_eq!(end(&apps).await, Ended::Yes);
+    assert_eq!(store.find_session(&org(), "again", at(0)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_session_ends_without_its_damaged_service_providers_on_sqlite() {
+    for damage in ["subject = '{'", "subject = x'00'", "expires_us = 'never'"] {
+        let Damaged { store, connection, folder: _folder } = Damaged::open().await;
+        a_session_ends_without_its_damaged_service_providers(store, connection, damage).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
+async fn a_session_ends_without_its_damaged_service_providers_on_postgres() {
+    let config = databases::postgres().await;
+    let store = databases::open(&config).await;
+    let connection = databases::connect(&config).await;
+    a_session_ends_without_its_damaged_service_providers(store, connection, "subject = '{'").await;
 }
 
 #[tokio::test]

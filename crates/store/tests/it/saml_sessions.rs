@@ -5,7 +5,7 @@ use tenterhook_model::{
     AppSubject, AskedApp, AskingApp, CodeState, IssuedAccessToken, RefreshTokenState, SamlLogout, Session, SessionApp,
     User, UserStatus,
 };
-use tenterhook_store::{Ended, Lapsed, Recorded, Rotated, SESSION_APPS_MAX, Standing, Store};
+use tenterhook_store::{Ended, Lapsed, Recorded, Rotated, SESSION_APPS_MAX, SessionApps, Standing, Store};
 
 use crate::databases::{
     at, code, insert_owner, on_every_database, org, other_org, refresh_token, session, standing, user,
@@ -38,7 +38,15 @@ async fn recorded(store: &Store, app: &SessionApp) -> bool {
 
 /// Ends a session, without a request.
 async fn end(store: &Store, session: &SessionId, apps: &[SessionApp], logout: Option<&SamlLogout>) -> Ended {
-    store.end_session(&org(), (session, apps), logout, None).await.unwrap()
+    let apps = SessionApps { known: apps.to_vec(), unreadable: Vec::new() };
+    store.end_session(&org(), (session, &apps), logout, None).await.unwrap()
+}
+
+/// The service providers of a session, all of which can be read.
+async fn apps_of(store: &Store, session: &SessionId) -> Vec<SessionApp> {
+    let apps = store.session_apps(&org(), session).await.unwrap();
+    assert_eq!(apps.unreadable, []);
+    apps.known
 }
 
 fn logout(session_id: &SessionId) -> SamlLogout {
@@ -73,9 +81,9 @@ async fn a_request_is_answered_once(store: Store) {
     assert!(!store.is_saml_request_answered(&other_org(), "f").await.unwrap());
     let renamed = session_app(&id, 1, "grace");
     assert_eq!(record(&renamed).await, Recorded::Answered);
-    assert_eq!(store.session_apps(&org(), &id).await.unwrap(), [ada], "a refused one changes nothing");
+    assert_eq!(apps_of(&store, &id).await, [ada], "a refused one changes nothing");
     assert!(recorded(&store, &renamed).await);
-    assert_eq!(store.session_apps(&org(), &id).await.unwrap(), [renamed], "the last one counts");
+    assert_eq!(apps_of(&store, &id).await, [renamed], "the last one counts");
     store.purge_expired(at(50)).await.unwrap();
     store.purge_expired(at(51)).await.unwrap();
     assert!(store.is_saml_request_answered(&org(), "f").await.unwrap(), "it was not due at the check before");
@@ -88,11 +96,11 @@ async fn a_session_remembers_a_hundred_service_providers(store: Store) {
     for number in 0..=SESSION_APPS_MAX {
         assert!(recorded(&store, &session_app(&id, number, "ada")).await);
     }
-    let known = store.session_apps(&org(), &id).await.unwrap();
+    let known = apps_of(&store, &id).await;
     assert_eq!(known.len() as u64, SESSION_APPS_MAX);
     assert!(!known.iter().any(|known| known.app_id == app(SESSION_APPS_MAX)));
     assert!(recorded(&store, &session_app(&id, 0, "grace")).await);
-    assert_eq!(store.session_apps(&org(), &id).await.unwrap()[0].subject.name_id, "grace", "one that it knows");
+    assert_eq!(apps_of(&store, &id).await[0].subject.name_id, "grace", "one that it knows");
     let rotated = store.rotate_secrets(|_| ()).await.unwrap();
     assert_eq!((rotated.rows, rotated.seen, rotated.secrets), (SESSION_APPS_MAX, SESSION_APPS_MAX, 0));
 }
@@ -139,7 +147,8 @@ async fn a_new_session_takes_the_place_of_the_one_before_with_the_service_provid
         if !is_same_user {
             after.user_id = UserId::from_parts(2, [0; 8]);
         }
-        assert_eq!(store.replace_session(&before, &after).await.unwrap(), is_there, "{number}");
+        let replaced = store.replace_session(&before.cookie_sha256, &after).await.unwrap();
+        assert_eq!(replaced, is_there.then(|| before.clone()), "{number}");
         assert_eq!(store.find_session(&org(), &cookie("before"), at(0)).await.unwrap(), None, "{number}");
         assert_eq!(store.find_session(&org(), &cookie("after"), at(0)).await.unwrap(), Some(after.clone()));
         let expected: Vec<_> = apps
@@ -147,10 +156,80 @@ async fn a_new_session_takes_the_place_of_the_one_before_with_the_service_provid
             .take(moved)
             .map(|app| SessionApp { session_id: after.id.clone(), expires: at(2_000), ..app.clone() })
             .collect();
-        assert_eq!(store.session_apps(&org(), &after.id).await.unwrap(), expected, "{number}");
-        let left = store.session_apps(&org(), &before.id).await.unwrap();
+        assert_eq!(apps_of(&store, &after.id).await, expected, "{number}");
+        let left = apps_of(&store, &before.id).await;
         assert_eq!(left.len(), apps.len() - moved, "{number}: they have one session at most");
     }
+}
+
+/// A form is submitted several times with one cookie, one after the other and at the same moment: the last session is the only one, and
+/// has the service providers.
+async fn a_form_that_is_submitted_several_times_leaves_one_session_with_the_service_providers(store: Store) {
+    let lives = async |session: &Session| store.find_session_by_id(&org(), &session.id, at(0)).await.unwrap().is_some();
+    for round in 0..6 {
+        let new = |which: &str| session(&format!("{which} {round}"), at(1_000));
+        let before = new("before");
+        store.insert_session(&before).await.unwrap();
+        assert!(recorded(&store, &session_app(&before.id, 1, "ada")).await);
+        let sessions: Vec<_> = (0..4).map(|number| new(&number.to_string())).collect();
+        let replace = async |after: &Session| store.replace_session(&before.cookie_sha256, after).await.unwrap();
+        let ended = if round % 2 == 0 {
+            assert_eq!(replace(&sessions[0]).await, Some(before.clone()));
+            assert!(recorded(&store, &session_app(&sessions[0].id, 2, "ada")).await, "between two submissions");
+            vec![
+                Some(before.clone()),
+                replace(&sessions[1]).await,
+                replace(&sessions[2]).await,
+                replace(&sessions[3]).await,
+            ]
+        } else {
+            let [a, b, c, d] = [0, 1, 2, 3].map(|number| replace(&sessions[number]));
+            let (a, b, c, d) = tokio::join!(a, b, c, d);
+            vec![a, b, c, d]
+        };
+        let mut ended: Vec<_> = ended.into_iter().map(|ended| ended.unwrap().id).collect();
+        ended.sort();
+        ended.dedup();
+        assert_eq!(ended.len(), 4, "{round}: each has ended another one");
+        let mut left = Vec::new();
+        for session in &sessions {
+            if lives(session).await {
+                left.push(session);
+            }
+        }
+        assert_eq!(left.len(), 1, "{round}");
+        let known: Vec<_> = apps_of(&store, &left[0].id).await.into_iter().map(|known| known.app_id).collect();
+        assert_eq!(known, if round % 2 == 0 { vec![app(1), app(2)] } else { vec![app(1)] }, "{round}");
+        assert_eq!(end(&store, &left[0].id, &apps_of(&store, &left[0].id).await, None).await, Ended::Yes);
+        assert_eq!(replace(&new("late")).await, None, "a session that was signed out is followed by none");
+    }
+}
+
+/// What does not follow a session that was replaced: another user, another cookie, another org, one after its end.
+async fn only_the_same_users_sign_in_with_the_same_cookie_follows_a_session(store: Store) {
+    let before = session("before", at(1_000));
+    store.insert_session(&before).await.unwrap();
+    let now = session("now", at(100));
+    assert_eq!(store.replace_session("before", &now).await.unwrap(), Some(before));
+    assert!(recorded(&store, &session_app(&now.id, 1, "ada")).await);
+    let mut others_user = session("grace", at(1_000));
+    others_user.user_id = UserId::from_parts(2, [0; 8]);
+    let mut others_org = session("org", at(1_000));
+    others_org.org_id = other_org();
+    let mut later = session("later", at(1_000));
+    later.created = at(100);
+    for (cookie, other) in [
+        ("before", &others_user),
+        ("unknown", &session("cookie", at(1_000))),
+        ("before", &others_org),
+        ("before", &later),
+    ] {
+        assert_eq!(store.replace_session(cookie, other).await.unwrap(), None, "{}", other.cookie_sha256);
+        assert_eq!(store.find_session(&org(), "now", at(1)).await.unwrap(), Some(now.clone()));
+        assert_eq!(apps_of(&store, &now.id).await.len(), 1);
+    }
+    let follows = session("follows", at(1_000));
+    assert_eq!(store.replace_session("before", &follows).await.unwrap(), Some(now), "the same user's does");
 }
 
 /// Of a logout and a sign-in at the same moment, one ends the session; either way it is dead and the service providers are known once.
@@ -162,11 +241,11 @@ async fn a_logout_and_a_sign_in_at_once_end_a_session_once(store: Store) {
         assert!(recorded(&store, &apps[0]).await);
         let org = org();
         let (ended, replaced) =
-            tokio::join!(end(&store, &before.id, &apps, None), store.replace_session(&before, &after));
-        let replaced = replaced.unwrap();
+            tokio::join!(end(&store, &before.id, &apps, None), store.replace_session(&before.cookie_sha256, &after));
+        let replaced = replaced.unwrap().is_some();
         assert_ne!(ended == Ended::Yes, replaced, "{round}");
         assert_eq!(store.find_session(&org, &format!("b {round}"), at(0)).await.unwrap(), None);
-        assert_eq!(store.session_apps(&org, &after.id).await.unwrap().len(), usize::from(replaced));
+        assert_eq!(apps_of(&store, &after.id).await.len(), usize::from(replaced));
     }
 }
 
@@ -206,7 +285,7 @@ async fn what_was_taken_away_while_a_hook_was_asked_is_seen_when_the_result_is_s
         let recorded = store.record_sign_on(&app, &standing, Some((what, at(50)))).await.unwrap();
         assert_eq!(recorded, expected.map_or(Recorded::Yes, Recorded::Lapsed), "{what}");
         assert_eq!(store.is_saml_request_answered(&org(), what).await.unwrap(), expected.is_none(), "{what}");
-        assert_eq!(store.session_apps(&org(), &session.id).await.unwrap().is_empty(), expected.is_some(), "{what}");
+        assert_eq!(apps_of(&store, &session.id).await.is_empty(), expected.is_some(), "{what}");
         let code = code(what, at(1_000));
         assert_eq!(store.insert_authorization_code(&code, &standing).await.unwrap(), expected, "{what}");
         let found = store.find_authorization_code(&org(), what, at(1)).await.unwrap();
@@ -251,13 +330,14 @@ async fn a_session_is_found_by_its_index_and_ended_by_one_request(store: Store) 
     assert_eq!(store.find_session_by_id(&org(), &first.id, at(1_000)).await.unwrap(), None);
     let request = Some(("logout", at(50)));
     for (session, apps, ended) in [(&first, &apps[..1], Ended::Yes), (&second, &apps[1..], Ended::Answered)] {
-        assert_eq!(store.end_session(&org(), (&session.id, apps), None, request).await.unwrap(), ended);
+        let apps = SessionApps { known: apps.to_vec(), unreadable: Vec::new() };
+        assert_eq!(store.end_session(&org(), (&session.id, &apps), None, request).await.unwrap(), ended);
     }
     assert_eq!(store.find_session_by_id(&org(), &first.id, at(0)).await.unwrap(), None);
     assert_eq!(store.find_session_by_id(&org(), &second.id, at(0)).await.unwrap(), Some(second.clone()));
     assert_eq!(found(&["i1"]).await.len(), 1, "it is known that this session has ended");
     let third = session("third", at(1_000));
-    assert!(store.replace_session(&second, &third).await.unwrap());
+    assert_eq!(store.replace_session(&second.cookie_sha256, &third).await.unwrap(), Some(second));
     assert_eq!(found(&["i2"]).await[0].session_id, third.id, "the index is that of the session now");
 }
 
@@ -266,6 +346,8 @@ on_every_database! {
     what_was_taken_away_while_a_hook_was_asked_is_seen_when_the_result_is_stored
     a_new_session_takes_the_place_of_the_one_before_with_the_service_providers_of_the_same_user
     a_logout_and_a_sign_in_at_once_end_a_session_once
+    a_form_that_is_submitted_several_times_leaves_one_session_with_the_service_providers
+    only_the_same_users_sign_in_with_the_same_cookie_follows_a_session
     a_request_is_answered_once
     a_session_remembers_a_hundred_service_providers
     a_session_ends_once_and_its_logout_moves_on_once_a_step

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// An app with single logout, whose service provider signs.
-async fn provider<'a>(world: &'a World, name: &str) -> Provider<'a> {
+pub(super) async fn provider<'a>(world: &'a World, name: &str) -> Provider<'a> {
     Provider::with(world, name, |app| {
         app["singleLogout"] =
             json!({ "issuer": format!("urn:{name}"), "logoutUrl": format!("https://{name}.example.com/slo?a=b") });
@@ -24,13 +24,13 @@ async fn provider<'a>(world: &'a World, name: &str) -> Provider<'a> {
 
 /// What a redirect takes to a service provider; its signature is verified.
 #[derive(Debug)]
-struct Carried {
-    to: String,
-    xml: String,
-    relay_state: Option<String>,
+pub(super) struct Carried {
+    pub(super) to: String,
+    pub(super) xml: String,
+    pub(super) relay_state: Option<String>,
 }
 
-fn carried(answer: &Answer, kind: MessageKind) -> Carried {
+pub(super) fn carried(answer: &Answer, kind: MessageKind) -> Carried {
     assert_eq!(answer.status, 303, "{}", answer.text());
     let (to, query) = answer.header("location").split_once("?a=b&").unwrap();
     let message = redirect::decode(query).unwrap();
@@ -40,12 +40,12 @@ fn carried(answer: &Answer, kind: MessageKind) -> Carried {
 }
 
 /// How an app's service provider knows a user.
-struct Known {
-    name_id: String,
-    index: String,
+pub(super) struct Known {
+    pub(super) name_id: String,
+    pub(super) index: String,
 }
 
-async fn signed_on(provider: &Provider<'_>, cookie: &str) -> Known {
+pub(super) async fn signed_on(provider: &Provider<'_>, cookie: &str) -> Known {
     let posted = provider.response(&provider.path(), cookie).await;
     Known {
         name_id: text(&posted.xml, "saml:NameID").to_owned(),
@@ -54,7 +54,7 @@ async fn signed_on(provider: &Provider<'_>, cookie: &str) -> Known {
 }
 
 /// A request with our `Destination`, unless `attributes` has one.
-fn logout_request(provider: &Provider<'_>, id: &str, known: &Known, attributes: &str) -> String {
+pub(super) fn logout_request(provider: &Provider<'_>, id: &str, known: &Known, attributes: &str) -> String {
     let has_one = attributes.contains("Destination");
     let destination = if has_one { String::new() } else { format!("Destination=\"{}\"", provider.logout_url()) };
     let now = provider.world.platform.now();
@@ -68,7 +68,7 @@ fn logout_request(provider: &Provider<'_>, id: &str, known: &Known, attributes: 
     )
 }
 
-fn logout_response(provider: &Provider<'_>, to: &str, status: &str) -> String {
+pub(super) fn logout_response(provider: &Provider<'_>, to: &str, status: &str) -> String {
     let now = provider.world.platform.now();
     let issuer = &provider.app.single_logout.as_ref().unwrap().issuer;
     format!(
@@ -80,14 +80,20 @@ fn logout_response(provider: &Provider<'_>, to: &str, status: &str) -> String {
     )
 }
 
-fn sent(provider: &Provider<'_>, kind: MessageKind, xml: &str, relay_state: Option<&str>, signed: bool) -> String {
+pub(super) fn sent(
+    provider: &Provider<'_>,
+    kind: MessageKind,
+    xml: &str,
+    relay_state: Option<&str>,
+    signed: bool,
+) -> String {
     let key = signing(provider_key());
     let query = redirect::encode(kind, xml, relay_state, signed.then_some(&key)).unwrap();
     format!("{}?{query}", provider.logout_path())
 }
 
 /// Whether the session of a cookie is still there.
-async fn is_signed_in(provider: &Provider<'_>, cookie: &str) -> bool {
+pub(super) async fn is_signed_in(provider: &Provider<'_>, cookie: &str) -> bool {
     !provider.get(&provider.path(), cookie).await.text().contains("name=\"password\"")
 }
 

@@ -5,6 +5,7 @@ mod bounds;
 mod hook;
 mod logout;
 mod nodes;
+mod sessions;
 mod sign_on;
 
 use std::{collections::BTreeMap, sync::OnceLock};
