@@ -1,13 +1,16 @@
 //! Parts of a token's cost, measured separately.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{Timestamp, id::RequestId};
 use tenterhook_flows::{
     commitment::Commitment,
-    oauth::{parameters::Parameters, token},
+    oauth::{
+        parameters::Parameters,
+        token::{self, TokenRequest},
+    },
 };
 use tenterhook_jose::{SigningAlgorithm, TokenSigner};
 use tenterhook_platform::Caller;
@@ -124,16 +127,20 @@ fn authentication(length: Duration) -> Result<(), Error> {
             user_agent: None,
             base_url: org.base_url.clone(),
         };
-        let commitment = Commitment::default();
+        let (commitment, attempts) = (Commitment::default(), Arc::default());
         let until = Instant::now() + length;
         let (before, mut times) = (cpu::time()?, 0_u32);
         while Instant::now() < until {
             for _ in 0..16 {
                 let form =
                     Parameters::parse(b"grant_type=none&scope=orders.read").map_err(|error| error.description)?;
-                let refused =
-                    token::issue(&world.platform, &org, server, &caller, &form, Some(&authorization), &commitment)
-                        .await;
+                let request = TokenRequest {
+                    caller: &caller,
+                    parameters: &form,
+                    authorization: Some(&authorization),
+                    attempts: &attempts,
+                };
+                let refused = token::issue(&world.platform, &org, server, request, &commitment).await;
                 if refused.is_ok_and(|_| true) {
                     return Err("a token was issued".into());
                 }

@@ -226,37 +226,40 @@ pub(crate) fn read_members(
         );
     }
     let grant_types = causes.texts(members.grant_types, &request.grant_types);
-    let known = ["authorization_code", "client_credentials", "refresh_token"];
+    let known = ["authorization_code", "client_credentials", "password", "refresh_token"];
     if grant_types.is_empty() || grant_types.iter().any(|grant_type| !known.contains(&grant_type.as_str())) {
-        causes.add(members.grant_types, "Write `authorization_code`, `client_credentials`, `refresh_token`");
+        causes
+            .add(members.grant_types, "Write `authorization_code`, `client_credentials`, `password`, `refresh_token`");
     }
     let credentials = grant_types.iter().any(|grant_type| grant_type == "client_credentials");
     if credentials && authentication == ClientAuthenticationMethod::None {
         causes.add(members.grant_types, "A public client cannot use `client_credentials`");
     }
+    let password = grant_types.iter().any(|grant_type| grant_type == "password");
     let code = grant_types.iter().any(|grant_type| grant_type == "authorization_code");
     if code && redirect_uris.is_empty() {
         causes.add(members.redirect_uris, BLANK);
     }
     let given = (members.response_types, &request.response_types);
-    let response_types = read_response_types(causes, given, code, credentials);
+    let response_types = read_response_types(causes, given, code, credentials || password);
     OAuthClient { application_type, authentication, redirect_uris, grant_types, response_types, ..client }
 }
 
-/// `code` goes with `authorization_code`, and `token` with `client_credentials`, as the vendor has it; without the member
+/// `code` goes with `authorization_code`, and `token` with `client_credentials` and `password`, as the vendor has it; without the member
 /// it is what the grant types ask of the authorization endpoint.
 fn read_response_types(
     causes: &mut Causes,
     (member, given): (&str, &Given<Vec<String>>),
     code: bool,
-    credentials: bool,
+    token: bool,
 ) -> Vec<String> {
     let Some(named) = causes.listed(member, given) else {
         return if code { vec!["code".to_owned()] } else { Vec::new() };
     };
-    let fits = |kind: &String| (kind == "code" && code) || (kind == "token" && credentials);
+    let fits = |kind: &String| (kind == "code" && code) || (kind == "token" && token);
     if !named.iter().all(fits) {
-        causes.add(member, "Write `code` for `authorization_code` and `token` for `client_credentials`");
+        causes
+            .add(member, "Write `code` for `authorization_code`, and `token` for `client_credentials` and `password`");
     } else if code && !named.iter().any(|kind| kind == "code") {
         causes.add(member, "`authorization_code` needs `code`");
     }

@@ -265,8 +265,8 @@ fn read(
     // A rule keeps what an older version has stored.
     let known = |name: &String| KNOWN_GRANT_TYPES.contains(&name.as_str()) || rule.grant_types.contains(name);
     for unknown in grant_types.iter().filter(|name| !known(name)) {
-        let why = "is no grant type. Write `authorization_code`, `client_credentials` or `refresh_token`; the other grant \
-                   types of the vendor may be named too, but are not granted";
+        let why = "is no grant type. Write `authorization_code`, `client_credentials`, `password` or `refresh_token`; the \
+                   other grant types of the vendor may be named too, but are not granted";
         causes.add(GRANT_TYPES, &format!("`{}` {why}", shown(unknown)));
     }
     let scopes = included(&mut causes, SCOPES, &request.scopes, &rule.scopes);

@@ -98,8 +98,12 @@ pub struct RefreshToken {
     pub token_sha256: String,
     /// The first token's id: the family.
     pub family_id: RefreshTokenId,
-    /// SHA-256 of the authorization code that it was issued for, in hexadecimal.
+    /// SHA-256 of the authorization code that it was issued for, in hexadecimal; of a random text where there was none. What was issued
+    /// with it has the same one, and is revoked together.
     pub code_sha256: Option<String>,
+    /// Whether its family began with the password of the user instead of a code.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_password: bool,
     /// The authorization server.
     pub authorization_server_id: AuthorizationServerId,
     /// The client.

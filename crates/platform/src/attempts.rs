@@ -14,6 +14,9 @@ use crate::{Network, WiderNetwork, entropy::sha256_hex};
 
 /// Most attempts on a login in a window.
 pub const ATTEMPTS_MAX: u32 = 10;
+/// Most attempts on a login in a window that are forgiven because a hook gave no answer. Each of them causes a call of the service and
+/// events of the log, and anybody can cause them while the service is down.
+const UNANSWERED_MAX: u32 = 20;
 /// Length of a window, from its first attempt.
 pub(crate) const ATTEMPTS_WINDOW: Duration = Duration::from_mins(5);
 /// The bounds of a node; each login takes some 400 bytes.
@@ -55,6 +58,8 @@ type Ends = (Instant, u64);
 #[derive(Debug)]
 struct Window {
     used: u32,
+    /// Attempts that were forgiven.
+    unanswered: u32,
     ends: Ends,
     network: Network,
 }
@@ -95,11 +100,25 @@ impl PasswordAttempts {
         self.lock().remove(&key(org, login));
     }
 
+    /// Takes back an attempt on which the service of a hook gave no answer, so that nobody knows whether the password was right. After
+    /// 20 of them in a window the next ones count.
+    pub fn unanswered(&self, org: &OrgId, login: &str) {
+        let login = key(org, login);
+        let mut windows = self.lock();
+        let Some(window) = windows.by_login.get_mut(&login) else { return };
+        if window.unanswered < UNANSWERED_MAX {
+            window.unanswered += 1;
+            windows.use_again(&login, |used| used.saturating_sub(1));
+        }
+    }
+
     /// Takes back an attempt that was not made.
     fn give_back(&self, org: &OrgId, login: &str) {
         let login = key(org, login);
         let mut windows = self.lock();
-        if windows.use_again(&login, |used| used.saturating_sub(1)) == Some(0) {
+        let used = windows.use_again(&login, |used| used.saturating_sub(1));
+        // One that has forgiven attempts goes on, so that they stay bounded.
+        if used == Some(0) && windows.by_login.get(&login).is_some_and(|window| window.unanswered == 0) {
             windows.remove(&login);
         }
     }
@@ -146,7 +165,7 @@ impl Windows {
 
     fn insert(&mut self, login: String, network: Network, ends: Instant) {
         self.begun += 1;
-        let window = Window { used: 1, ends: (ends, self.begun), network };
+        let window = Window { used: 1, unanswered: 0, ends: (ends, self.begun), network };
         self.same_used(window.used).insert(window.ends, login.clone());
         self.by_login.insert(login, window);
         *self.by_network.entry(network).or_default() += 1;
@@ -171,7 +190,7 @@ impl Windows {
     }
 
     fn remove(&mut self, login: &str) {
-        let Some(Window { used, ends, network }) = self.by_login.remove(login) else { return };
+        let Some(Window { used, ends, network, .. }) = self.by_login.remove(login) else { return };
         self.same_used(used).remove(&ends);
         count_down(&mut self.by_network, network);
         count_down(&mut self.by_wider_network, network.wider());
@@ -259,6 +278,25 @@ mod tests {
         assert_eq!(begin(), Some(1));
         unmade().make();
         assert_eq!(begin(), Some(2));
+    }
+
+    /// Otherwise anybody could make a node call a service that is down without end.
+    #[test]
+    fn attempts_without_an_answer_are_forgiven_until_there_are_too_many() {
+        let (attempts, now) = (Arc::new(PasswordAttempts::default()), Instant::now());
+        let begin = || attempts.begin(&org(1), "ada", network(1), now);
+        for _ in 0..UNANSWERED_MAX {
+            assert_eq!(begin(), Some(1));
+            attempts.unanswered(&org(1), "Ada");
+        }
+        assert_eq!(begin(), Some(1));
+        drop(UnmadeAttempt::new(&attempts, &org(1), "ada"));
+        for number in 1..=ATTEMPTS_MAX + 1 {
+            assert_eq!(begin(), Some(number), "they count from here on");
+            attempts.unanswered(&org(1), "ada");
+        }
+        attempts.unanswered(&org(1), "nobody");
+        assert_eq!(attempts.begin(&org(1), "ada", network(1), now + ATTEMPTS_WINDOW), Some(1));
     }
 
     fn within(logins: usize, per_wider_network: usize, per_network: usize) -> PasswordAttempts {

@@ -30,6 +30,8 @@ pub const ACTIVATE_USER: (&str, &str) = ("user.lifecycle.activate", "Activate Ok
 pub const ADD_MEMBER: (&str, &str) = ("group.user_membership.add", "Add user to group membership");
 /// Event type and display message of a changed profile.
 pub const UPDATE_PROFILE: (&str, &str) = ("user.account.update_profile", "Update user profile for Okta");
+/// Event type and display message of a call of the password import hook.
+pub const IMPORT_PASSWORD: (&str, &str) = ("user.import.password", "Import user password");
 /// Event type and display message of single logout from an app.
 pub const SINGLE_LOGOUT: (&str, &str) = ("user.authentication.slo", "User single logout from app");
 /// Event type and display message of a sign-on to an app.

@@ -127,8 +127,9 @@ pub async fn hash_password_from(source: HashingSource, password: &Secret) -> Res
 pub struct Verified {
     /// Whether the password matches the hash.
     pub fits: bool,
-    /// Our own hash, to store in place of another system's hash that the password matches.
-    pub replacement: Option<Secret>,
+    /// Our own hash of the password, where it was made: to store in place of another system's hash that the password matches, or for
+    /// a user without a hash once a service has verified the password.
+    pub own_hash: Option<Secret>,
 }
 
 /// Verifies `password` against `hash`. Without a hash it takes as long and the result is "no match". For the hash of
@@ -144,7 +145,7 @@ pub async fn verify_password(
     password: &Secret,
     begins: impl FnOnce() + Send + 'static,
 ) -> Result<Verified, PasswordError> {
-    let verdict = |fits| Verified { fits, replacement: None };
+    let verdict = |fits| Verified { fits, own_hash: None };
     let (hash, password) = (hash.cloned(), password.clone());
     let (org, start) = (source.signs_in_to(), Arc::new(OnceLock::new()));
     let (of_org, started) = (org.clone(), Arc::clone(&start));
@@ -154,16 +155,16 @@ pub async fn verify_password(
         let bytes = password.expose().as_bytes();
         let Some(hash) = hash else {
             // The same work as for a user with a password, so that the time does not reveal which users exist.
-            drop(hash_anew(memory, &password));
-            return verdict(false);
+            let own = hash_anew(memory, &password).ok();
+            return Verified { fits: false, own_hash: own.map(|hash| Secret::new(hash.to_string())) };
         };
         if let Some(imported) = ImportedHash::from_stored(&hash) {
             let (own, fits) = (hash_anew(memory, &password), imported.fits(bytes));
             if let Some(org) = of_org.filter(|_| imported.is_slow()) {
                 FAILED_PACE.met(&org, began.elapsed(), Instant::now());
             }
-            let replacement = own.ok().filter(|_| fits).map(|hash| Secret::new(hash.to_string()));
-            return Verified { fits, replacement };
+            let own_hash = own.ok().filter(|_| fits).map(|hash| Secret::new(hash.to_string()));
+            return Verified { fits, own_hash };
         }
         let parsed = PasswordHash::new(hash.expose());
         verdict(parsed.is_ok_and(|parsed| InMemory::of(memory).verify_password(bytes, &parsed).is_ok()))

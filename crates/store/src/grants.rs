@@ -65,6 +65,27 @@ impl Store {
         Ok(None)
     }
 
+    /// Adds the tokens of a grant without a code. Returns what no longer holds; then nothing was added.
+    pub async fn insert_tokens(
+        &self,
+        (access, refresh): (&IssuedAccessToken, Option<&RefreshToken>),
+        standing: &Standing<'_>,
+    ) -> Result<Option<Lapsed>, StoreError> {
+        let row = refresh.map(refresh_row).transpose()?;
+        let transaction = self.connections.writer.begin().await?;
+        let lapsed = standing.lapsed(&transaction).await?;
+        let Some(row) = row.filter(|_| lapsed.is_none()) else {
+            transaction.rollback().await;
+            return Ok(lapsed);
+        };
+        refresh_token::Entity::insert(row).exec_without_returning(&transaction).await?;
+        if let Some(code_sha256) = refresh.and_then(|refresh| refresh.code_sha256.as_deref()) {
+            record_access(&transaction, standing.org, code_sha256, access).await?;
+        }
+        transaction.commit().await?;
+        Ok(None)
+    }
+
     /// The code with this hash. Changes nothing, because the request is validated first.
     pub async fn find_authorization_code(
         &self,

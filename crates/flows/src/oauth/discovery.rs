@@ -22,7 +22,7 @@ pub fn metadata(org: &OrgSnapshot, server: &AuthorizationServer) -> Value {
         "jwks_uri": format!("{issuer}/v1/keys"),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "fragment", "form_post"],
-        "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
+        "grant_types_supported": ["authorization_code", "client_credentials", "password", "refresh_token"],
         "scopes_supported": scopes,
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "introspection_endpoint": format!("{issuer}/v1/introspect"),

@@ -194,6 +194,12 @@ impl OAuthError {
         Self { fault: Fault::TurnedAway, ..Self::new(OAuthErrorCode::TemporarilyUnavailable, description) }
     }
 
+    /// Too many passwords are being verified.
+    pub(crate) fn busy() -> Self {
+        let description = "Too many users sign in at present. Try again in a moment.";
+        Self { fault: Fault::Unavailable, ..Self::new(OAuthErrorCode::TemporarilyUnavailable, description) }
+    }
+
     /// A failure of the server.
     pub fn internal(error: &dyn fmt::Display) -> Self {
         let description = "The authorization server failed. Try again later.";

@@ -8,9 +8,9 @@ use tenterhook_platform::{OrgSnapshot, Platform, entropy::sha256_hex, issuer, re
 use super::{
     claims::{UserAtApp, add_defined, names_groups},
     client,
+    client_authentication::authenticate,
     error::{OAuthError, OAuthErrorCode},
     parameters::Parameters,
-    token::authenticate,
 };
 
 /// Whether a token is active, and its claims. For every kind of invalid token the answer is only `active: false`.

@@ -4,12 +4,14 @@
 
 pub mod authorize;
 mod claims;
+mod client_authentication;
 pub mod discovery;
 pub mod error;
 pub mod inspect;
 pub mod mint;
 pub mod parameters;
 pub mod policy;
+mod resource_owner;
 pub mod token;
 pub mod token_result;
 

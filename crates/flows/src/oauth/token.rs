@@ -1,7 +1,9 @@
-//! The token endpoint (RFC 6749 section 3.2): client credentials, code, refresh.
+//! The token endpoint (RFC 6749 section 3.2): client credentials, code, refresh; the password grant is in
+//! [`super::resource_owner`].
+
+use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{
     Secret, Timestamp,
@@ -9,11 +11,12 @@ use tenterhook_contract::{
     token::{OriginalGrant, RefreshTokenReference},
 };
 use tenterhook_model::{
-    AuthorizationCode, AuthorizationServer, ClientAuthenticationMethod, CodeState, OAuthClient, PolicyRule,
-    RefreshToken, RefreshTokenState, Status, User, UserStatus,
+    AuthorizationCode, AuthorizationServer, CodeState, OAuthClient, PolicyRule, RefreshToken, RefreshTokenState,
+    Status, User, UserStatus,
 };
 use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
+    attempts::PasswordAttempts,
     entropy::{code_challenge, random_token, sha256_hex},
     refusals::ClientEndpoint,
 };
@@ -25,14 +28,16 @@ use crate::{commitment::Commitment, user_groups::UserGroups};
 use super::{
     assigned_after_hooks,
     authorize::{NOT_ASSIGNED, may_use, protocol_request},
-    client,
+    client_authentication::authenticate,
     error::{OAuthError, OAuthErrorCode},
     mint::{self, Minting, SignedTokens, thaw},
     parameters::Parameters,
     policy::{PolicyQuestion, chosen},
-    requested_scopes,
+    requested_scopes, resource_owner,
 };
 
+/// The grant type of the resource owner's password (RFC 6749 section 4.3).
+pub(super) const PASSWORD: &str = "password";
 /// Default of [`tenterhook_platform::Settings::refresh_grace_seconds`].
 pub const REFRESH_GRACE_SECONDS: u32 = 30;
 /// Longest grace period, as at the vendor. A copied token remains usable for this long.
@@ -47,9 +52,9 @@ const REFRESH_UNBOUNDED_SECONDS: i64 = 10 * 365 * 86_400;
 /// What the token endpoint grants.
 #[derive(Debug)]
 pub struct TokenAnswer {
-    tokens: SignedTokens,
-    refresh_token: Option<Secret>,
-    scopes: Vec<String>,
+    pub(super) tokens: SignedTokens,
+    pub(super) refresh_token: Option<Secret>,
+    pub(super) scopes: Vec<String>,
 }
 
 impl TokenAnswer {
@@ -70,41 +75,54 @@ impl TokenAnswer {
     }
 }
 
+/// A request to the token endpoint.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenRequest<'a> {
+    /// The HTTP request.
+    pub caller: &'a Caller,
+    /// Its form.
+    pub parameters: &'a Parameters,
+    /// Its `Authorization` header.
+    pub authorization: Option<&'a str>,
+    /// The password attempts of this node.
+    pub attempts: &'a Arc<PasswordAttempts>,
+}
+
 /// The inputs of a grant.
-struct Request<'a> {
-    org: &'a OrgSnapshot,
-    server: &'a AuthorizationServer,
-    caller: &'a Caller,
-    parameters: &'a Parameters,
-    client: &'a OAuthClient,
-    commitment: &'a Commitment,
+pub(super) struct Request<'a> {
+    pub(super) org: &'a OrgSnapshot,
+    pub(super) server: &'a AuthorizationServer,
+    pub(super) caller: &'a Caller,
+    pub(super) parameters: &'a Parameters,
+    pub(super) client: &'a OAuthClient,
+    pub(super) attempts: &'a Arc<PasswordAttempts>,
+    pub(super) commitment: &'a Commitment,
 }
 
 /// Whether the grant type of a token request changes stored data.
 pub fn may_commit(parameters: &Parameters) -> bool {
-    matches!(parameters.get("grant_type"), Some("authorization_code" | "refresh_token"))
+    matches!(parameters.get("grant_type"), Some("authorization_code" | "refresh_token" | PASSWORD))
 }
 
-/// Handles a token request. `authorization` is the `Authorization` header. `commitment` begins once the code or the
-/// refresh token may be used up, or its tokens revoked; from then on this must run to its end.
+/// Handles a token request. `commitment` begins once the code or the refresh token may be used up, or its tokens revoked, or the
+/// password of a user is accepted; from then on this must run to its end.
 pub async fn issue(
     platform: &Platform,
     org: &OrgSnapshot,
     server: &AuthorizationServer,
-    caller: &Caller,
-    parameters: &Parameters,
-    authorization: Option<&str>,
+    request: TokenRequest<'_>,
     commitment: &Commitment,
 ) -> Result<TokenAnswer, OAuthError> {
+    let TokenRequest { caller, parameters, authorization, attempts } = request;
     let client = authenticate(org, parameters, authorization, ClientEndpoint::Token)?;
-    let request = Request { org, server, caller, parameters, client, commitment };
+    let request = Request { org, server, caller, parameters, client, attempts, commitment };
     grant(platform, &request).await.map_err(|error| error.of_client(client, ClientEndpoint::Token, parameters))
 }
 
 async fn grant(platform: &Platform, request: &Request<'_>) -> Result<TokenAnswer, OAuthError> {
     let Request { caller, parameters, client, .. } = *request;
     let grant_type = parameters.require("grant_type")?;
-    if !matches!(grant_type, "client_credentials" | "authorization_code" | "refresh_token") {
+    if !matches!(grant_type, "client_credentials" | "authorization_code" | "refresh_token" | PASSWORD) {
         let text = format!("The grant type is not supported: {}", grant_type.chars().take(100).collect::<String>());
         return Err(OAuthError::new(OAuthErrorCode::UnsupportedGrantType, text));
     }
@@ -116,19 +134,14 @@ async fn grant(platform: &Platform, request: &Request<'_>) -> Result<TokenAnswer
     match grant_type {
         "client_credentials" => client_credentials(platform, request).await,
         "authorization_code" => redeem_code(platform, request).await,
+        PASSWORD => resource_owner::grant(platform, request).await,
         _ => refresh(platform, request).await,
     }
 }
 
 async fn client_credentials(platform: &Platform, request: &Request<'_>) -> Result<TokenAnswer, OAuthError> {
     let Request { org, server, caller, parameters, client, .. } = *request;
-    let scopes = requested_scopes(org, server, parameters.get("scope"))?;
-    if scopes.is_empty() {
-        return Err(OAuthError::of_configuration(
-            OAuthErrorCode::InvalidScope,
-            "The authorization server resource does not have any configured default scopes, 'scope' must be provided.",
-        ));
-    }
+    let scopes = some_scopes(request)?;
     if scopes.iter().any(|scope| matches!(scope.as_str(), "openid" | "offline_access")) {
         return Err(OAuthError::new(
             OAuthErrorCode::InvalidScope,
@@ -170,6 +183,18 @@ async fn client_credentials(platform: &Platform, request: &Request<'_>) -> Resul
     Ok(TokenAnswer { tokens, refresh_token: None, scopes })
 }
 
+/// The requested scopes, of which there must be some.
+pub(super) fn some_scopes(request: &Request<'_>) -> Result<Vec<String>, OAuthError> {
+    let scopes = requested_scopes(request.org, request.server, request.parameters.get("scope"))?;
+    if scopes.is_empty() {
+        return Err(OAuthError::of_configuration(
+            OAuthErrorCode::InvalidScope,
+            "The authorization server resource does not have any configured default scopes, 'scope' must be provided.",
+        ));
+    }
+    Ok(scopes)
+}
+
 async fn redeem_code(platform: &Platform, request: &Request<'_>) -> Result<TokenAnswer, OAuthError> {
     let Request { org, server, parameters, client, .. } = *request;
     let org_id = &org.org.id;
@@ -204,6 +229,7 @@ async fn redeem_code(platform: &Platform, request: &Request<'_>) -> Result<Token
             token_sha256: sha256_hex(secret.expose()),
             family_id: id,
             code_sha256: Some(code_sha256.clone()),
+            by_password: false,
             authorization_server_id: server.id.clone(),
             client_id: client.id.clone(),
             user_id: user.id.clone(),
@@ -266,10 +292,11 @@ async fn refresh(platform: &Platform, request: &Request<'_>) -> Result<TokenAnsw
         scopes: &scopes,
     };
     // Rules name the grant that began the family; a refresh is not a separate grant in rules.
-    let question_of_code = PolicyQuestion { grant_type: "authorization_code", ..question };
+    let begun = if old.by_password { PASSWORD } else { "authorization_code" };
+    let question_of_begun = PolicyQuestion { grant_type: begun, ..question };
     let groups = UserGroups::of(platform.store(), &org.org.id, Some(&user.id));
     let matching = match chosen(org, question, &groups).await? {
-        None => chosen(org, question_of_code, &groups).await?,
+        None => chosen(org, question_of_begun, &groups).await?,
         matching => matching,
     };
     let (policy, rule) = matching.ok_or_else(|| denied().for_user(&user))?;
@@ -328,7 +355,7 @@ struct Renewal<'a> {
 }
 
 /// Why tokens are not issued any more: as it would have been said before the hooks.
-fn lapsed(lapsed: Lapsed) -> OAuthError {
+pub(super) fn lapsed(lapsed: Lapsed) -> OAuthError {
     match lapsed {
         Lapsed::NotAssigned => OAuthError::invalid_grant(NOT_ASSIGNED),
         Lapsed::SignedOut | Lapsed::UserInactive => not_active(),
@@ -409,7 +436,7 @@ async fn token_user(
     if may_use(platform, org, client, &user).await? { Ok(user) } else { Err(OAuthError::invalid_grant(NOT_ASSIGNED)) }
 }
 
-fn log_issued(
+pub(super) fn log_issued(
     platform: &Platform,
     request: &Request<'_>,
     rule: &PolicyRule,
@@ -502,76 +529,18 @@ fn narrowed(granted: &[String], scope: Option<&str>) -> Result<Vec<String>, OAut
 }
 
 /// When a family that begins now ends.
-fn family_end(rule: &PolicyRule, now: Timestamp) -> Option<Timestamp> {
+pub(super) fn family_end(rule: &PolicyRule, now: Timestamp) -> Option<Timestamp> {
     let minutes = rule.refresh_token_lifetime_minutes;
     (minutes > 0).then(|| now.plus_seconds(i64::from(minutes) * 60))
 }
 
 /// When a token that is issued now ends: its window, but never later than its family.
-fn token_end(rule: &PolicyRule, now: Timestamp, family: Option<Timestamp>) -> Timestamp {
+pub(super) fn token_end(rule: &PolicyRule, now: Timestamp, family: Option<Timestamp>) -> Timestamp {
     let window = match rule.refresh_token_window_minutes {
         0 => now.plus_seconds(REFRESH_UNBOUNDED_SECONDS),
         minutes => now.plus_seconds(i64::from(minutes) * 60),
     };
     family.map_or(window, |family| window.min(family))
-}
-
-/// Authenticates the client of a request to `endpoint` (RFC 6749 section 2.3): basic, post, or none with PKCE.
-pub(crate) fn authenticate<'a>(
-    org: &'a OrgSnapshot,
-    parameters: &Parameters,
-    authorization: Option<&str>,
-    endpoint: ClientEndpoint,
-) -> Result<&'a OAuthClient, OAuthError> {
-    let posted = parameters.get("client_secret");
-    let (method, id, secret) = match (authorization, posted) {
-        (Some(_), Some(_)) => {
-            return Err(OAuthError::invalid_request("Cannot supply multiple client credentials."));
-        }
-        (Some(header), None) => {
-            let (id, secret) = basic(header).ok_or_else(OAuthError::invalid_client)?;
-            if parameters.get("client_id").is_some_and(|posted| posted != id) {
-                return Err(OAuthError::invalid_request("The 'client_id' differs from the authenticated client."));
-            }
-            (ClientAuthenticationMethod::ClientSecretBasic, id, Some(secret))
-        }
-        (None, Some(secret)) => {
-            let id = parameters.get("client_id").ok_or_else(OAuthError::invalid_client)?;
-            (ClientAuthenticationMethod::ClientSecretPost, id.to_owned(), Some(secret.to_owned()))
-        }
-        (None, None) => {
-            let id = parameters.get("client_id").ok_or_else(OAuthError::invalid_client)?;
-            (ClientAuthenticationMethod::None, id.to_owned(), None)
-        }
-    };
-    let client = client(org, &id).ok_or_else(OAuthError::invalid_client)?;
-    let proven = match (&client.secret_sha256, secret) {
-        // A client with a secret may send it in either way (RFC 6749 section 2.3.1).
-        (Some(stored), Some(secret)) => {
-            client.authentication != ClientAuthenticationMethod::None
-                && verify_slices_are_equal(stored.as_bytes(), sha256_hex(&secret).as_bytes()).is_ok()
-        }
-        (_, None) => {
-            method == ClientAuthenticationMethod::None && client.authentication == ClientAuthenticationMethod::None
-        }
-        (None, Some(_)) => false,
-    };
-    if proven { Ok(client) } else { Err(OAuthError::invalid_client().of_client(client, endpoint, parameters)) }
-}
-
-/// Id and secret of a `Basic` header, each form-encoded (RFC 6749 section 2.3.1).
-fn basic(header: &str) -> Option<(String, String)> {
-    let (scheme, credentials) = header.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let text = String::from_utf8(STANDARD.decode(credentials.trim()).ok()?).ok()?;
-    let (id, secret) = text.split_once(':')?;
-    let decode = |text: &str| {
-        let pair = format!("v={}", text.replace('&', "%26"));
-        url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned())
-    };
-    Some((decode(id)?, decode(secret)?))
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ impl TokenResult {
 
 /// The grant type of a request: one of a few, whatever the client writes.
 fn grant_type_label(parameters: &Parameters) -> &'static str {
-    const KNOWN: [&str; 3] = ["client_credentials", "authorization_code", "refresh_token"];
+    const KNOWN: [&str; 4] = ["client_credentials", "authorization_code", "refresh_token", "password"];
     let grant_type = parameters.get("grant_type").unwrap_or_default();
     KNOWN.into_iter().find(|known| *known == grant_type).unwrap_or("other")
 }

@@ -4,6 +4,7 @@
 //! who they are. [`sign_in`] is both, for the hosted pages.
 
 pub mod password;
+mod password_import;
 mod session;
 
 use std::sync::Arc;

@@ -1,9 +1,10 @@
-//! The one verification of a submitted password: bounded guessing, and the same work whether the user exists or not.
+//! The one verification of a submitted password: bounded guessing, and the same work whether the user exists or not. Only then, for a
+//! user whose password is still to be imported, the org's hook is asked ([`super::password_import`]).
 
 use std::sync::Arc;
 
 use tenterhook_contract::Secret;
-use tenterhook_model::{User, UserStatus};
+use tenterhook_model::{Password, User, UserStatus};
 use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
     attempts::{ATTEMPTS_MAX, PasswordAttempts, UnmadeAttempt, key},
@@ -14,6 +15,7 @@ use tenterhook_platform::{
 use tenterhook_store::StoreError;
 use tokio::time::Instant;
 
+use super::password_import::{Imported, import};
 use crate::commitment::Commitment;
 
 /// A password that somebody submits for a login.
@@ -74,24 +76,67 @@ pub async fn verify(
     let user = platform.store().find_user_by_login(&org.org.id, login).await?;
     let hash = user.as_ref().and_then(|user| user.password.hash());
     let source = HashingSource::SignIn(network, key(&org.org.id, login));
-    let Verified { fits, replacement } = match verify_password(source, hash, password, || unmade.make()).await {
+    let Verified { fits, own_hash } = match verify_password(source, hash, password, || unmade.make()).await {
         Ok(verified) => verified,
         Err(PasswordError::Busy) => return Ok(Verdict::Busy),
         Err(error) => return Err(error.into()),
     };
-    let user = match user {
-        Some(user) if fits => user,
-        other => return Ok(wrong(platform, org, caller, login, other.as_ref())),
-    };
+    match (user, own_hash) {
+        (Some(user), own_hash) if fits => accepted(platform, org, submitted, (user, own_hash), commitment).await,
+        // Only a user who could then sign in is asked about.
+        (Some(user), Some(hash)) if user.password == Password::ImportByHook && user.status == UserStatus::Active => {
+            imported(platform, org, caller, submitted, (user, hash), commitment).await
+        }
+        (other, _) => Ok(wrong(platform, org, caller, login, other.as_ref())),
+    }
+}
+
+/// The verdict on a user whose stored hash the password matches. `own_hash` replaces the hash of another system.
+async fn accepted(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    submitted: SubmittedPassword<'_>,
+    (user, own_hash): (User, Option<Secret>),
+    commitment: &Commitment,
+) -> Result<Verdict, StoreError> {
     if user.status != UserStatus::Active {
         return Ok(Verdict::NotActive(Box::new(user)));
     }
     commitment.begin();
-    attempts.succeeded(&org.org.id, login);
-    if let (Some(replacement), Some(imported)) = (replacement, user.password.hash()) {
-        platform.store().replace_password_hash(&user, imported, &replacement).await?;
+    submitted.attempts.succeeded(&org.org.id, submitted.login);
+    if let (Some(own_hash), Some(imported)) = (own_hash, user.password.hash()) {
+        platform.store().replace_password_hash(&user, imported, &own_hash).await?;
     }
     Ok(Verdict::Active(Box::new(user)))
+}
+
+/// The verdict on a user whose password the org's hook imports. No lock and no transaction is held during the call.
+async fn imported(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    caller: &Caller,
+    submitted: SubmittedPassword<'_>,
+    (user, hash): (User, Secret),
+    commitment: &Commitment,
+) -> Result<Verdict, StoreError> {
+    let SubmittedPassword { attempts, login, .. } = submitted;
+    match import(platform, org, caller, submitted, (user, hash), commitment).await? {
+        Imported::SignedIn(user) if user.status == UserStatus::Active => {
+            attempts.succeeded(&org.org.id, login);
+            Ok(Verdict::Active(user))
+        }
+        Imported::SignedIn(user) => Ok(Verdict::NotActive(user)),
+        Imported::Wrong(user) => Ok(wrong(platform, org, caller, login, Some(&user))),
+        Imported::Unanswered(user) => {
+            attempts.unanswered(&org.org.id, login);
+            // The text for a wrong password, so that nothing is revealed (`open-questions.md` G3).
+            Ok(wrong(platform, org, caller, login, Some(&user)))
+        }
+        Imported::Busy => {
+            attempts.unanswered(&org.org.id, login);
+            Ok(Verdict::Busy)
+        }
+    }
 }
 
 fn wrong(platform: &Platform, org: &OrgSnapshot, caller: &Caller, login: &str, user: Option<&User>) -> Verdict {

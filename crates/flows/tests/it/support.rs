@@ -11,7 +11,7 @@ use tenterhook_flows::{
         authorize::{AuthorizeAnswer, authorize},
         error::OAuthError,
         parameters::Parameters,
-        token,
+        token::{self, TokenRequest},
     },
     sign_in::{self, Attempt, SignedIn, sign_in},
 };
@@ -71,7 +71,8 @@ pub(crate) async fn token(
     let org = rig.snapshot();
     let server = org.authorization_server("default").unwrap();
     let (caller, form) = (caller(rig, "token"), parameters(form));
-    let answer = token::issue(&rig.platform, &org, server, &caller, &form, authorization, commitment).await?;
+    let request = TokenRequest { caller: &caller, parameters: &form, authorization, attempts: &Arc::default() };
+    let answer = token::issue(&rig.platform, &org, server, request, commitment).await?;
     Ok(answer.to_json())
 }
 

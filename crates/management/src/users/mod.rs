@@ -26,10 +26,10 @@ use crate::{
     request::{BLANK, Submitted},
 };
 
-use self::request::{MODEL, UserDraft};
+use self::request::{MODEL, PROVIDER, UserDraft};
 pub use self::{
     password_hash::HashRequest,
-    request::{PROVIDER, PasswordRequest, UserRequest, user_type_of},
+    request::{HookRequest, PasswordRequest, UserRequest, provider_of, user_type_of},
 };
 pub use lifecycle::{LinkDelivery, change_password, delete, expire_with_temporary, reset_password, transition};
 
@@ -42,6 +42,8 @@ pub enum NewPassword {
     Value(Secret),
     /// As another system's hash, in its stored form.
     Imported(Secret),
+    /// By the org's password import hook, at the first sign-in.
+    ByHook,
 }
 
 /// What a change of attributes does with those that it does not name.
@@ -65,6 +67,7 @@ pub async fn create(
 ) -> Result<User, ManagementError> {
     let draft = UserDraft::read(&administrator.token.org_id, submitted)?;
     draft.check_status(if activate { UserStatus::Active } else { UserStatus::Staged })?;
+    draft.check_provider(draft.password.as_ref().map_or(PROVIDER, NewPassword::provider))?;
     let UserDraft { profile, password, .. } = draft;
     let org = org_of(platform, administrator)?;
     let profile = read_profile(profile.unwrap_or_default(), &org.profile_schema, None)?;
@@ -141,7 +144,8 @@ pub async fn list(
     Ok(platform.store().list_users(&administrator.token.org_id, query).await?)
 }
 
-/// Changes attributes and the password of a user. A new password ends an expiry or a recovery that is pending.
+/// Changes attributes and the password of a user. A new password, also one that a hook is to import, ends an expiry or a recovery that
+/// is pending.
 ///
 /// # Errors
 /// When the request or the profile is invalid, the login is taken, or the user is deactivated.
@@ -158,10 +162,12 @@ pub async fn update(
     if profile.is_none() && how == ProfileChange::Replace {
         return Err(ManagementError::field("profile", BLANK));
     }
+    let provider = password.as_ref().map(NewPassword::provider);
     // Hashed once, however often the change is judged.
     let password = new_password(platform, &administrator.token.org_id, password).await?;
     let (before, after) = change(platform, administrator, id_or_login, |stored| {
         draft.check_status(stored.status)?;
+        draft.check_provider(provider.unwrap_or_else(|| provider_of(&stored.password)))?;
         let mut user = stored.clone();
         if let Some(members) = profile.clone() {
             let members = match how {
@@ -243,6 +249,7 @@ async fn new_password(
     let hash = match password {
         Some(NewPassword::Value(password)) => hash_password(org, &password).await?,
         Some(NewPassword::Imported(hash)) => hash,
+        Some(NewPassword::ByHook) => return Ok(Password::ImportByHook),
         None => return Ok(Password::None),
     };
     Ok(Password::Hash { hash, changed: platform.now() })

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 use tenterhook_contract::{Secret, id::OrgId};
-use tenterhook_model::UserStatus;
+use tenterhook_model::{Password, UserStatus};
 use tenterhook_platform::passwords::PASSWORD_BYTES_MAX;
 
 use super::{NewPassword, password_hash::HashRequest};
@@ -15,8 +15,20 @@ use crate::{
 pub(crate) const MODEL: &str = "profile";
 /// The same where a password is changed.
 const PASSWORD_MODEL: &str = "password";
-/// Type and name of the provider of the credentials of every user.
-pub const PROVIDER: &str = "OKTA";
+/// Type and name of the provider of the credentials of a user.
+pub(super) const PROVIDER: &str = "OKTA";
+/// The same of a user whose password is imported by a hook (`password-import.md` section 1).
+const IMPORT_PROVIDER: &str = "IMPORT";
+/// The one type of a password hook.
+const HOOK_TYPE: &str = "default";
+
+/// Type and name of what verifies a password.
+pub const fn provider_of(password: &Password) -> &'static str {
+    match password {
+        Password::None | Password::Hash { .. } => PROVIDER,
+        Password::ImportByHook => IMPORT_PROVIDER,
+    }
+}
 
 /// What a request says of a user.
 #[derive(Clone, Debug, Default)]
@@ -27,14 +39,23 @@ pub struct UserRequest {
     pub password: Given<Secret>,
     /// The password as another system's hash.
     pub password_hash: Given<HashRequest>,
-    /// [`PROVIDER`].
+    /// The type of the hook that imports the password: `default`.
+    pub password_hook: Given<HookRequest>,
+    /// That of [`provider_of`].
     pub provider_type: Given<String>,
-    /// [`PROVIDER`].
+    /// That of [`provider_of`].
     pub provider_name: Given<String>,
     /// The id of [`user_type_of`].
     pub user_type: Given<String>,
     /// The status, which this does not change.
     pub status: Given<String>,
+}
+
+/// What a request says of the hook that imports a password.
+#[derive(Clone, Debug, Default)]
+pub struct HookRequest {
+    /// `default`.
+    pub hook_type: Given<String>,
 }
 
 /// What a request says of a change of a password.
@@ -53,6 +74,7 @@ pub(super) struct UserDraft {
     /// The password, where there is one.
     pub(super) password: Option<NewPassword>,
     status: Given<String>,
+    provider: [(&'static str, Given<String>); 2],
 }
 
 /// A change of a password with the old one.
@@ -70,11 +92,18 @@ impl UserDraft {
         let (request, mut causes) = (&submitted.request, Causes::of(MODEL, submitted));
         let profile = causes.given("profile", &request.profile).cloned();
         let password = read_password(&mut causes, request);
-        causes.constant("credentials.provider.type", &request.provider_type, PROVIDER);
-        causes.constant("credentials.provider.name", &request.provider_name, PROVIDER);
+        let provider = [
+            ("credentials.provider.type", request.provider_type.clone()),
+            ("credentials.provider.name", request.provider_name.clone()),
+        ];
+        for (member, given) in &provider {
+            if given.value().is_none_or(|name| name != IMPORT_PROVIDER) {
+                causes.constant(member, given, PROVIDER);
+            }
+        }
         causes.only("type", &request.user_type, &user_type_of(org), "Types of users are not supported");
         causes.finish()?;
-        Ok(Self { profile, password, status: request.status.clone() })
+        Ok(Self { profile, password, status: request.status.clone(), provider })
     }
 
     /// Refuses another status than the user has: it would be dropped in silence.
@@ -83,6 +112,27 @@ impl UserDraft {
         let why = "The status is changed by `lifecycle` operations, and that of a new user by `activate` in the query";
         causes.only("status", &self.status, status.as_str(), why);
         causes.finish()
+    }
+}
+
+impl UserDraft {
+    /// Refuses another provider than the user is going to have: it would be dropped in silence.
+    pub(super) fn check_provider(&self, provider: &str) -> Result<(), ManagementError> {
+        let mut causes = Causes::none(MODEL);
+        for (member, given) in &self.provider {
+            causes.only(member, given, provider, &format!("The provider of this user is `{provider}`"));
+        }
+        causes.finish()
+    }
+}
+
+impl NewPassword {
+    /// The provider of a user with this password.
+    pub(super) const fn provider(&self) -> &'static str {
+        match self {
+            Self::Value(_) | Self::Imported(_) => PROVIDER,
+            Self::ByHook => IMPORT_PROVIDER,
+        }
     }
 }
 
@@ -116,17 +166,32 @@ fn is_password(password: &Secret) -> bool {
 }
 
 fn read_password(causes: &mut Causes, request: &UserRequest) -> Option<NewPassword> {
-    match (&request.password, &request.password_hash) {
-        (password, hash) if password.is_given() && hash.is_given() => {
+    let (value, hash, hook) = (&request.password, &request.password_hash, &request.password_hook);
+    match (value, hash, hook) {
+        (value, hash, Given::Absent) if value.is_given() && hash.is_given() => {
             causes.add("credentials.password.hash", "Give either `value` or `hash`");
             None
         }
-        (Given::Is(password), _) if is_password(password) => Some(NewPassword::Value(password.clone())),
-        // Something that is not an object is refused with the members that are not supported.
-        (Given::Absent, hash) => hash.value()?.read(causes)?.to_stored().map(NewPassword::Imported),
-        (Given::Is(_) | Given::Wrong, _) => {
+        (value, hash, hook) if hook.is_given() && (value.is_given() || hash.is_given()) => {
+            causes.add("credentials.password.hook", "Give `hook` without `value` and `hash`");
+            None
+        }
+        (Given::Is(password), ..) if is_password(password) => Some(NewPassword::Value(password.clone())),
+        (Given::Is(_) | Given::Wrong, ..) => {
             causes.add("password", INVALID);
             None
+        }
+        (Given::Absent, _, Given::Is(hook)) => match &hook.hook_type {
+            Given::Is(name) if name == HOOK_TYPE => Some(NewPassword::ByHook),
+            given => {
+                let only = format!("Only `{HOOK_TYPE}` is supported");
+                causes.add("credentials.password.hook.type", if given.is_given() { &only } else { BLANK });
+                None
+            }
+        },
+        // Something that is not an object is refused with the members that are not supported.
+        (Given::Absent, hash, Given::Absent | Given::Wrong) => {
+            hash.value()?.read(causes)?.to_stored().map(NewPassword::Imported)
         }
     }
 }

@@ -47,7 +47,7 @@ pub(super) struct ClientBody {
     redirect_uris: Given<Vec<String>>,
     #[cfg_attr(feature = "schema", schemars(with = "Vec<GrantType>"))]
     grant_types: Given<Vec<String>>,
-    /// `code` for `authorization_code`, `token` for `client_credentials`.
+    /// `code` for `authorization_code`, `token` for `client_credentials` and `password`.
     #[serde(default)]
     response_types: Given<Vec<String>>,
     /// `client_secret_basic` when absent.

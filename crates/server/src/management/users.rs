@@ -7,7 +7,10 @@ use tenterhook_contract::{Secret, id::UserId};
 use tenterhook_management::{
     request::Given,
     sessions,
-    users::{self, HashRequest, LinkDelivery, PROVIDER, PasswordRequest, ProfileChange, UserRequest, user_type_of},
+    users::{
+        self, HashRequest, HookRequest, LinkDelivery, PasswordRequest, ProfileChange, UserRequest, provider_of,
+        user_type_of,
+    },
 };
 use tenterhook_model::{Password, User, UserPage, UserQuery, UserStatus, UserTransition};
 
@@ -105,7 +108,7 @@ struct CredentialsBody {
     provider: ProviderBody,
 }
 
-/// A password: either in clear or as a hash.
+/// A password: either in clear, as a hash, or to be imported by the org's hook.
 #[derive(Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "PasswordRequest"))]
@@ -115,6 +118,18 @@ struct PasswordBody {
     value: Given<String>,
     #[serde(default)]
     hash: Given<HashBody>,
+    #[serde(default)]
+    hook: Given<HookBody>,
+}
+
+/// The org's password import hook verifies the password at the first sign-in.
+#[derive(Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "PasswordHookRequest"))]
+struct HookBody {
+    /// `default`.
+    #[serde(rename = "type")]
+    hook_type: Given<String>,
 }
 
 /// The hash of a password that another system made.
@@ -205,10 +220,10 @@ struct PasswordReset {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "UserProviderRequest"))]
 struct ProviderBody {
-    /// `OKTA`.
+    /// `OKTA`; `IMPORT` of a user whose password a hook imports.
     #[serde(rename = "type", default)]
     provider_type: Given<String>,
-    /// `OKTA`.
+    /// The same.
     #[serde(default)]
     name: Given<String>,
 }
@@ -236,6 +251,7 @@ impl ResourceBody for UserBody {
             "credentials.password.hash.iterationCount",
             "credentials.password.hash.keySize",
             "credentials.password.hash.digestAlgorithm",
+            "credentials.password.hook.type",
             "credentials.provider.type",
             "credentials.provider.name",
             "type.id",
@@ -254,7 +270,6 @@ impl ResourceBody for UserBody {
             "_embedded",
         ],
         refused: &[
-            ("credentials.password.hook", "Passwords are not imported by an inline hook; give `value` or `hash`"),
             ("credentials.recovery_question", "Recovery questions are not supported"),
             ("groupIds", "Add the user to each group with `PUT /api/v1/groups/GROUP/users/USER`"),
             ("realmId", "Realms are not supported"),
@@ -277,6 +292,7 @@ impl ResourceBody for UserBody {
                 key_size: hash.key_size,
                 digest_algorithm: hash.digest_algorithm,
             }),
+            password_hook: password.hook.map(|hook| HookRequest { hook_type: hook.hook_type }),
             provider_type: provider.provider_type,
             provider_name: provider.name,
             user_type: self.user_type.id,
@@ -312,7 +328,7 @@ impl ResourceBody for PasswordChangeBody {
         refused: &[
             ("oldPassword.hash", "Give the `value`"),
             ("newPassword.hash", "Give the `value`; a hash is taken with the user"),
-            ("newPassword.hook", "Passwords are not imported by an inline hook"),
+            ("newPassword.hook", "Give the `value`; a hook is taken with the user"),
             ("revokeSessions", "Sessions are not ended by a new password"),
         ],
     };
@@ -456,10 +472,10 @@ impl From<UserStatus> for Status {
 
 impl From<&Password> for Credentials {
     fn from(password: &Password) -> Self {
-        let (password, provider) = match password {
-            Password::None => (None, PROVIDER),
-            Password::Hash { .. } => (Some(NoMembers {}), PROVIDER),
-            Password::ImportByHook => (Some(NoMembers {}), "IMPORT"),
+        let provider = provider_of(password);
+        let password = match password {
+            Password::None => None,
+            Password::Hash { .. } | Password::ImportByHook => Some(NoMembers {}),
         };
         Self { password, provider: Provider { provider_type: provider, name: provider } }
     }

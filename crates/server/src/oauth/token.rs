@@ -17,7 +17,7 @@ use tenterhook_flows::{
         error::OAuthError,
         inspect,
         parameters::{PARAMETERS_BYTES_MAX, Parameters, TOKEN_FORM_BYTES_MAX},
-        token,
+        token::{self, TokenRequest},
         token_result::TokenResult,
     },
 };
@@ -74,8 +74,13 @@ async fn token(
             Ok(server) => server,
             Err(error) => return error.into_response(),
         };
-        let authorization = authorization(&headers);
-        let issued = token::issue(&app.platform, &org, server, &caller, &form, authorization, &commitment).await;
+        let request = TokenRequest {
+            caller: &caller,
+            parameters: &form,
+            authorization: authorization(&headers),
+            attempts: &app.password_attempts,
+        };
+        let issued = token::issue(&app.platform, &org, server, request, &commitment).await;
         match issued {
             Ok(answer) => counted(Json(answer.to_json()).into_response(), TokenResult::issued(&form), &app.platform),
             Err(error) => not_issued(&app, &form, &error),

@@ -16,7 +16,8 @@ use tenterhook_testkit::{
 
 use crate::{
     harness::{ADMIN_TOKEN, Behaviour, CLIENT_SECRET, HOOK_SECRET, PASSWORD, Service, World, hook_body},
-    oauth::{VERIFIER, redeem, redirect_parameter, refresh, sign_in_and_authorize},
+    oauth::{VERIFIER, authorization_path, redeem, redirect_parameter, refresh, sign_in, sign_in_and_authorize},
+    password_import::{OLD, import_hook, says, user_to_import},
     saml::{AUDIENCE, Provider},
 };
 
@@ -270,6 +271,43 @@ async fn nothing_sensitive_or_masked_of_an_extension_point_is_seen_anywhere() {
             panic!("`{secret}` was seen: {}", seen.get(at.saturating_sub(600)..at + 100).unwrap_or_default());
         }
         assert!(!files.contains(secret), "`{secret}` is in a file of the database");
+    }
+}
+
+/// The password that the old system knows: through every outcome, also where the service repeats it.
+#[tokio::test]
+async fn a_password_that_is_imported_is_seen_nowhere() {
+    let (traces, _guard) = traced();
+    let world = World::start().await;
+    let service = Service::start(Behaviour::json(&json!({}))).await;
+    let hook = import_hook(&world, service.address).await;
+    user_to_import(&world, "mei@legacy.example").await;
+    let client_id = world.org.public_client_id.to_string();
+    let mut pages = String::new();
+    for behaviour in [
+        Behaviour::json(&json!({ "error": { "errorSummary": OLD, "errorCauses": [{ "errorSummary": OLD }] } })),
+        Behaviour::json(&json!({ "commands": [{ "type": "com.okta.action.update", "value": { "credential": OLD } }] })),
+        Behaviour::json(&json!({ "commands": [{ "type": OLD, "value": OLD }], "debugContext": { "seen": OLD } })),
+        Behaviour::Answer(200, OLD.to_owned()),
+        Behaviour::Answer(503, OLD.to_owned()),
+        says("UNVERIFIED"),
+        says("VERIFIED"),
+    ] {
+        service.behave(behaviour);
+        let path = authorization_path(&world, &client_id, "openid", "");
+        let page = world.send("GET", &path, &[], b"").await;
+        pages.push_str(&sign_in(&world, &page, "mei@legacy.example", OLD).await.text());
+    }
+    assert!(service.received().iter().all(|document| document.to_string().contains(OLD)), "it is sent");
+    pages.push_str(&world.api("GET", &hook, None).await.text());
+    let seen = readable(&world, &traces).await + &pages;
+    assert!(seen.contains("user.import.password") && seen.contains("STATUS_503"), "the faults were reached");
+    if let Some(at) = seen.find(OLD) {
+        panic!("it was seen: {}", seen.get(at.saturating_sub(600)..at + 100).unwrap_or_default());
+    }
+    for file in fs::read_dir(world.folder.path()).unwrap() {
+        let text = String::from_utf8_lossy(&fs::read(file.unwrap().path()).unwrap()).into_owned();
+        assert!(!text.contains(OLD), "it is in a file of the database");
     }
 }
 

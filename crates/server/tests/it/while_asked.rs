@@ -13,19 +13,24 @@ use crate::{
 };
 
 /// A service that is asked once at a time.
-struct Asked(TcpListener);
+pub(crate) struct Asked(TcpListener);
 
 impl Asked {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self(TcpListener::bind("127.0.0.1:0").await.unwrap())
     }
 
-    fn address(&self) -> std::net::SocketAddr {
+    pub(crate) fn address(&self) -> std::net::SocketAddr {
         self.0.local_addr().unwrap()
     }
 
     /// Waits for a call of the hook, lets `event` happen, and answers without commands.
     async fn meanwhile(&self, event: impl Future<Output = ()>) {
+        self.meanwhile_answering(event, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").await;
+    }
+
+    /// The same with this answer.
+    pub(crate) async fn meanwhile_answering(&self, event: impl Future<Output = ()>, answer: &str) {
         let (mut stream, _) = self.0.accept().await.unwrap();
         let mut bytes = Vec::new();
         loop {
@@ -41,7 +46,7 @@ impl Asked {
             }
         }
         event.await;
-        stream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").await.unwrap();
+        stream.write_all(answer.as_bytes()).await.unwrap();
     }
 
     /// The answer to a request during whose hook call `event` happens.

@@ -210,6 +210,7 @@ pub(crate) fn refresh_token(hash: &str, family: Option<&RefreshToken>, code_sha2
         org_id: org(),
         token_sha256: hash.into(),
         code_sha256: code_sha256.map(Into::into),
+        by_password: false,
         authorization_server_id: AuthorizationServerId::from_parts(1, [0; 8]),
         client_id: ClientId::from_parts(1, [0; 8]),
         user_id: UserId::from_parts(1, [0; 8]),

@@ -222,9 +222,9 @@ struct OAuthSettingsBody {
     redirect_uris: Given<Vec<String>>,
     /// Told to clients, without effect.
     post_logout_redirect_uris: Given<Vec<String>>,
-    /// `authorization_code`, `client_credentials`, `refresh_token`. It must be there.
+    /// `authorization_code`, `client_credentials`, `password`, `refresh_token`. It must be there.
     grant_types: Given<Vec<String>>,
-    /// `code` for `authorization_code`, `token` for `client_credentials`.
+    /// `code` for `authorization_code`, `token` for `client_credentials` and `password`.
     response_types: Given<Vec<String>>,
     client_uri: Given<String>,
     logo_uri: Given<String>,

@@ -1,0 +1,114 @@
+//! The grant of the resource owner's password (RFC 6749 section 4.3): the client asks for the password, and sends it. For clients that
+//! cannot open a browser, or not yet. No client and no rule has the grant until somebody gives it to them.
+
+use tenterhook_contract::{Secret, id::RefreshTokenId};
+use tenterhook_model::RefreshToken;
+use tenterhook_platform::{
+    Platform,
+    entropy::{random_token, sha256_hex},
+};
+use tenterhook_store::Standing;
+
+use super::{
+    assigned_after_hooks,
+    authorize::{NOT_ASSIGNED, may_use, protocol_request},
+    error::OAuthError,
+    mint::{self, Minting},
+    policy::{PolicyQuestion, chosen},
+    token::{PASSWORD, Request, TokenAnswer, denied, family_end, lapsed, log_issued, some_scopes, token_end},
+};
+use crate::{
+    sign_in::password::{SubmittedPassword, Verdict, log_not_active, verify},
+    user_groups::UserGroups,
+};
+
+/// The vendor's text, whatever is wrong: a stranger must not learn which logins exist.
+const INVALID_CREDENTIALS: &str = "The credentials provided were invalid.";
+const TOO_MANY_ATTEMPTS: &str =
+    "There were too many attempts to sign in with this username. Try again in five minutes.";
+
+/// Grants tokens to a client that has the password of a user. No session begins.
+pub(super) async fn grant(platform: &Platform, request: &Request<'_>) -> Result<TokenAnswer, OAuthError> {
+    let Request { org, server, caller, parameters, client, attempts, commitment } = *request;
+    let (login, password) = (parameters.require("username")?, Secret::new(parameters.require("password")?));
+    let scopes = some_scopes(request)?;
+    let submitted = SubmittedPassword { attempts, login, password: &password };
+    let user = match verify(platform, org, caller, submitted, commitment).await? {
+        Verdict::Active(user) => user,
+        Verdict::NotActive(user) => {
+            log_not_active(platform, org, caller, login, &user);
+            return Err(OAuthError::invalid_grant(INVALID_CREDENTIALS));
+        }
+        Verdict::Wrong => return Err(OAuthError::invalid_grant(INVALID_CREDENTIALS)),
+        Verdict::TooManyAttempts => return Err(OAuthError::invalid_grant(TOO_MANY_ATTEMPTS)),
+        Verdict::Busy => return Err(OAuthError::busy()),
+    };
+    if !may_use(platform, org, client, &user).await? {
+        return Err(OAuthError::invalid_grant(NOT_ASSIGNED).for_user(&user));
+    }
+    let question = PolicyQuestion {
+        org: &org.org.id,
+        server: &server.id,
+        client: &client.id,
+        grant_type: PASSWORD,
+        user: Some(&user.id),
+        scopes: &scopes,
+    };
+    let groups = UserGroups::of(platform.store(), &org.org.id, Some(&user.id));
+    let (policy, rule) = chosen(org, question, &groups).await?.ok_or_else(|| denied().for_user(&user))?;
+    let offline = scopes.iter().any(|scope| scope == "offline_access")
+        && client.grant_types.iter().any(|grant_type| grant_type == "refresh_token");
+    let (unix_ms, random) = platform.id_parts();
+    let refresh_token_id = offline.then(|| RefreshTokenId::from_parts(unix_ms, random));
+    let signed_in = platform.now();
+    let minting = Minting {
+        org,
+        server,
+        client,
+        policy,
+        rule,
+        user: Some(&user),
+        groups: &groups,
+        session: None,
+        session_id: None,
+        scopes: &scopes,
+        request: protocol_request(parameters),
+        original_grant: None,
+        refresh_token_id: refresh_token_id.clone(),
+        nonce: None,
+        auth_time: Some(signed_in),
+        caller,
+    };
+    let subject = mint::mint(platform, &minting).await?;
+    let tokens = mint::sign(platform, org, server, subject, &scopes, Some(signed_in))?;
+    let (assigned, now) = (assigned_after_hooks(platform, org, client)?, platform.now());
+    let issued = refresh_token_id.map(|id| {
+        let (secret, family_expires) = (random_token(platform.entropy()), family_end(rule, now));
+        let token = RefreshToken {
+            id: id.clone(),
+            org_id: org.org.id.clone(),
+            token_sha256: sha256_hex(secret.expose()),
+            family_id: id,
+            code_sha256: Some(sha256_hex(random_token(platform.entropy()).expose())),
+            by_password: true,
+            authorization_server_id: server.id.clone(),
+            client_id: client.id.clone(),
+            user_id: user.id.clone(),
+            scopes: scopes.clone(),
+            authorization_request: protocol_request(parameters),
+            auth_time: signed_in,
+            created: now,
+            expires: token_end(rule, now, family_expires),
+            family_expires,
+        };
+        (token, secret)
+    });
+    let (refresh, refresh_token) = issued.unzip();
+    let standing = Standing { org: &org.org.id, user: &user.id, session: None, assigned: assigned.as_ref(), now };
+    // The hooks took time: what was checked before them must still hold.
+    if let Some(what) = platform.store().insert_tokens((&tokens.issued(), refresh.as_ref()), &standing).await? {
+        return Err(lapsed(what));
+    }
+    log_issued(platform, request, rule, (&user, None), &scopes, &tokens);
+    Ok(TokenAnswer { tokens, refresh_token, scopes })
+}
