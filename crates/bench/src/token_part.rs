@@ -158,7 +158,7 @@ fn authentication(length: Duration) -> Result<(), Error> {
 fn probe(length: Duration, way: Way) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
-        let signer = std::sync::Arc::new(signer(SigningAlgorithm::RS256)?);
+        let signer = Arc::new(signer(SigningAlgorithm::RS256)?);
         let until = Instant::now() + length;
         let before = cpu::time()?;
         let signing = tokio::spawn(async move {
@@ -167,7 +167,7 @@ fn probe(length: Duration, way: Way) -> Result<(), Error> {
             let mut tasks = tokio::task::JoinSet::new();
             while Instant::now() < until {
                 every.tick().await;
-                let signer = std::sync::Arc::clone(&signer);
+                let signer = Arc::clone(&signer);
                 match way {
                     Way::None => {}
                     Way::Reactor => drop(tasks.spawn(async move { drop(signer.sign(&claims())) })),
