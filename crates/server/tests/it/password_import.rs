@@ -190,7 +190,7 @@ async fn an_unverified_password_counts_and_a_technical_failure_does_not() {
     let service = Service::start(Behaviour::Answer(401, String::new())).await;
     import_hook(&world, service.address).await;
     user_to_import(&world, LOGIN).await;
-    for _ in 0..ATTEMPTS + 1 {
+    for _ in 0..=ATTEMPTS {
         assert_eq!(status(&world, LOGIN, OLD).await, 401, "none counts");
     }
     service.behave(says("UNVERIFIED"));
@@ -211,7 +211,7 @@ async fn without_an_active_hook_the_sign_in_fails_and_does_not_count() {
     let user = user_to_import(&world, LOGIN).await;
     let hook = import_hook(&world, service.address).await;
     assert_eq!(world.api("POST", &format!("{hook}/lifecycle/deactivate"), None).await.status, 200);
-    for _ in 0..ATTEMPTS + 1 {
+    for _ in 0..=ATTEMPTS {
         assert_eq!(status(&world, LOGIN, OLD).await, 401);
     }
     assert_eq!(world.api("DELETE", &hook, None).await.status, 204);
@@ -285,6 +285,9 @@ fn http_answer(behaviour: &Value) -> String {
     )
 }
 
+/// Place and method of the change, its body, the status of the sign-in, and why nothing is imported.
+type Row<'a> = (&'a str, &'a str, Option<Value>, u16, Option<&'a str>);
+
 /// What happens during the call counts.
 #[tokio::test]
 async fn what_administrators_do_while_the_service_is_asked_counts() {
@@ -293,7 +296,7 @@ async fn what_administrators_do_while_the_service_is_asked_counts() {
     let hook = import_hook(&world, asked.address()).await;
     let verified = http_answer(&json!({ "commands": [command("VERIFIED")] }));
     let password = |value: &str| json!({ "credentials": { "password": { "value": value } } });
-    let rows: [(&str, &str, Option<Value>, u16, Option<&str>); 6] = [
+    let rows: [Row<'_>; 6] = [
         ("/lifecycle/suspend", "POST", None, 401, Some("SUSPENDED")),
         ("", "POST", Some(password("Lantern-8-orbit")), 401, Some("PASSWORD_SET_MEANWHILE")),
         // The one that was typed.
@@ -386,4 +389,41 @@ async fn a_verified_password_that_cannot_be_stored_signs_the_user_in_and_leaves_
     assert_eq!(credentials(&world, &user).await, own());
     assert_eq!(imports(&world).await, [outcome(LOGIN, Some("NOT_STORED")), outcome(LOGIN, None)]);
     assert_eq!(service.received().len(), 2);
+}
+
+/// `clients.md` section 5: the hook is accepted and acted on, or refused.
+#[tokio::test]
+async fn a_hook_stands_alone_and_has_one_type() {
+    const DIGEST: &str = "YfvX9qO4RLcQfRGK0M6eDVOkuN4mk9DqYCxI4E2RmDc=";
+    let world = World::start().await;
+    let armed = || json!({ "type": "default" });
+    for (credentials, cause) in [
+        (json!({ "password": { "hook": "default" } }), "credentials.password.hook: The field has an invalid value"),
+        (json!({ "password": { "hook": {} } }), "credentials.password.hook.type: The field cannot be left blank"),
+        (json!({ "password": { "hook": { "type": "other" } } }), "credentials.password.hook.type: Only `default`"),
+        (
+            json!({ "password": { "hook": { "type": "default", "id": "x" } } }),
+            "credentials.password.hook.id: The member",
+        ),
+        (
+            json!({ "password": { "hook": armed(), "value": "Corkscrew-7-orbit" } }),
+            "credentials.password.hook: Give `hook` without",
+        ),
+        (
+            json!({ "password": { "hook": armed(), "hash": { "algorithm": "SHA-256", "value": DIGEST } } }),
+            "credentials.password.hook: Give `hook` without",
+        ),
+        (
+            json!({ "password": { "hook": armed() }, "provider": { "type": "OKTA" } }),
+            "credentials.provider.type: The provider of this user is `IMPORT`",
+        ),
+        (json!({ "provider": { "name": "IMPORT" } }), "credentials.provider.name: The provider of this user is `OKTA`"),
+    ] {
+        let profile = json!({ "login": LOGIN, "email": LOGIN, "firstName": "Mei", "lastName": "Tanaka" });
+        let body = json!({ "profile": profile, "credentials": credentials });
+        let refused = world.api("POST", "/api/v1/users", Some(&body)).await;
+        assert_eq!((refused.status.as_u16(), &refused.json()["errorCode"]), (400, &json!("E0000001")), "{cause}");
+        assert!(refused.text().contains(cause), "{cause}: {}", refused.text());
+    }
+    assert_eq!(world.api("GET", &format!("/api/v1/users/{LOGIN}"), None).await.status, 404, "nobody was created");
 }

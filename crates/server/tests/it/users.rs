@@ -86,34 +86,6 @@ async fn every_member_of_a_new_user_comes_back_or_is_refused_by_its_name() {
     for (member, value, cause) in [
         ("/credentials/password/vlaue", json!("x"), "credentials.password.vlaue: The member is not supported"),
         ("/credentials/password", json!("x"), "credentials.password: The field has an invalid value"),
-        ("/credentials/password/hook", json!("default"), "credentials.password.hook: The field has an invalid value"),
-        ("/credentials/password/hook", json!({}), "credentials.password.hook.type: The field cannot be left blank"),
-        ("/credentials/password/hook", json!({ "type": "other" }), "credentials.password.hook.type: Only `default`"),
-        (
-            "/credentials/password/hook",
-            json!({ "type": "default", "id": "x" }),
-            "credentials.password.hook.id: The member",
-        ),
-        (
-            "/credentials/password",
-            json!({ "hook": { "type": "default" }, "value": "Corkscrew-7-orbit" }),
-            "credentials.password.hook: Give `hook` without",
-        ),
-        (
-            "/credentials/password",
-            json!({ "hook": { "type": "default" }, "hash": { "algorithm": "SHA-256", "value": DIGEST } }),
-            "credentials.password.hook: Give `hook` without",
-        ),
-        (
-            "/credentials",
-            json!({ "password": { "hook": { "type": "default" } }, "provider": { "type": "OKTA" } }),
-            "credentials.provider.type: The provider of this user is `IMPORT`",
-        ),
-        (
-            "/credentials/provider",
-            json!({ "name": "IMPORT" }),
-            "credentials.provider.name: The provider of this user is `OKTA`",
-        ),
         ("/credentials/password/hash", json!("x"), "credentials.password.hash: The field has an invalid value"),
         (
             "/credentials/password/hash",
