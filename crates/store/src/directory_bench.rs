@@ -106,47 +106,52 @@ impl Store {
         let reader = &self.connections.reader;
         let backend = reader.get_database_backend();
         let build = |select: &SelectStatement| backend.build(select);
-        let statements = match query {
-            DirectoryQuery::Login(login) => vec![of_login(org, login).build(backend)],
-            DirectoryQuery::Members(group, after, limit) => vec![members(org, group, after, limit).build(backend)],
-            DirectoryQuery::GroupsOf(user) => vec![of_user(backend, org, user)],
+        // What is walked in the order of ids is asked in a transaction that keeps to this order; the others are not.
+        let (in_order, statements) = match query {
+            DirectoryQuery::Login(login) => (false, vec![of_login(org, login).build(backend)]),
+            DirectoryQuery::Members(group, after, limit) => {
+                (true, vec![members(org, group, after, limit).build(backend)])
+            }
+            DirectoryQuery::GroupsOf(user) => (false, vec![of_user(backend, org, user)]),
             DirectoryQuery::Users(UserQuery { condition, after, limit }) => {
                 let leaves = condition.as_ref().map(leaves).unwrap_or_default();
                 let are_common = are_common(reader, org, &leaves, BOUNDS.ids).await?;
                 let part = condition.as_ref().map(|condition| Part::of(condition, &mut are_common.into_iter()));
                 match (&part, BOUNDS.steps.first()) {
                     (Some(part), _) if part.is_found() => {
-                        vec![found_page(org, part, after.as_ref(), limit + 1).build(backend)]
+                        (false, vec![found_page(org, part, after.as_ref(), limit + 1).build(backend)])
                     }
-                    (Some(part), Some(rows)) => vec![
-                        build(&last_of_step(org, after.as_ref(), *rows)),
-                        walked_page(org, Some(part), (after.as_ref(), None), limit + 1).build(backend),
-                    ],
-                    _ => vec![walked_page(org, None, (after.as_ref(), None), limit + 1).build(backend)],
+                    (Some(part), Some(rows)) => {
+                        let last = build(&last_of_step(org, after.as_ref(), *rows));
+                        let page = walked_page(org, Some(part), (after.as_ref(), None), limit + 1);
+                        (true, vec![last, page.build(backend)])
+                    }
+                    _ => (true, vec![walked_page(org, None, (after.as_ref(), None), limit + 1).build(backend)]),
                 }
             }
         };
-        let transaction = reader.begin_ordered().await?;
-        let mut plans = Vec::new();
-        for statement in statements {
-            match explained(&transaction, statement).await {
-                Ok(plan) => plans.push(plan),
-                Err(error) => return transaction.end(Err(error)).await,
-            }
+        if !in_order {
+            return explained(reader, statements).await;
         }
-        transaction.end(Ok(plans.join("\n"))).await
+        let transaction = reader.begin_ordered().await?;
+        let plans = explained(&transaction, statements).await;
+        transaction.end(plans).await
     }
 }
 
-async fn explained(connection: &impl ConnectionTrait, query: Statement) -> Result<String, StoreError> {
-    let Statement { sql, values, db_backend } = query;
-    let (explain, column) = match db_backend {
-        DbBackend::Postgres => ("EXPLAIN (ANALYZE, BUFFERS)", "QUERY PLAN"),
-        _ => ("EXPLAIN QUERY PLAN", "detail"),
-    };
-    let statement = Statement { sql: format!("{explain} {sql}"), values, db_backend };
-    let rows = connection.query_all_raw(statement).await?;
-    Ok(rows.iter().map(|row| row.try_get::<String>("", column)).collect::<Result<Vec<_>, _>>()?.join("\n"))
+async fn explained(connection: &impl ConnectionTrait, queries: Vec<Statement>) -> Result<String, StoreError> {
+    let mut plans = Vec::new();
+    for Statement { sql, values, db_backend } in queries {
+        let (explain, column) = match db_backend {
+            DbBackend::Postgres => ("EXPLAIN (ANALYZE, BUFFERS)", "QUERY PLAN"),
+            _ => ("EXPLAIN QUERY PLAN", "detail"),
+        };
+        let statement = Statement { sql: format!("{explain} {sql}"), values, db_backend };
+        for row in connection.query_all_raw(statement).await? {
+            plans.push(row.try_get::<String>("", column)?);
+        }
+    }
+    Ok(plans.join("\n"))
 }
 
 /// A number in so many digits.
