@@ -1,9 +1,10 @@
-//! A new password with a link that an administrator's reset has sent. The link works once, and signs nobody in.
+//! A password with a link that an administrator has sent: a new one after a reset, or the first one of a new user. The link works once, and
+//! signs nobody in.
 
 use std::borrow::Cow;
 
 use tenterhook_contract::Secret;
-use tenterhook_model::{LinkPurpose, Password, SingleUseLink, User, UserStatus, UserTransition};
+use tenterhook_model::{LinkPurpose, Password, SingleUseLink, User, UserTransition};
 use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
     attempts::key,
@@ -50,17 +51,21 @@ pub enum Unfit {
 ///
 /// # Errors
 /// When the store fails.
-pub async fn user_of_link(platform: &Platform, org: &OrgSnapshot, token: &Secret) -> Result<Option<User>, StoreError> {
-    Ok(find(platform, org, token).await?.map(|(_, user)| user))
+pub async fn user_of_link(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    (purpose, token): (LinkPurpose, &Secret),
+) -> Result<Option<User>, StoreError> {
+    Ok(find(platform, org, (purpose, token)).await?.map(|(_, user)| user))
 }
 
 async fn find(
     platform: &Platform,
     org: &OrgSnapshot,
-    token: &Secret,
+    (purpose, token): (LinkPurpose, &Secret),
 ) -> Result<Option<(SingleUseLink, User)>, StoreError> {
-    let found = platform.find_link(org, token, LinkPurpose::PasswordReset).await?;
-    Ok(found.filter(|(_, user)| user.status == UserStatus::Recovery))
+    let found = platform.find_link(org, token, purpose).await?;
+    Ok(found.filter(|(_, user)| purpose.sets_password_in() == Some(user.status)))
 }
 
 /// Sets the new password of the user whom a link is for, and uses the link up. `commitment` begins before anything is stored; from then
@@ -72,10 +77,10 @@ pub async fn reset(
     platform: &Platform,
     org: &OrgSnapshot,
     caller: &Caller,
-    (token, password): (&Secret, &Secret),
+    (link, password): ((LinkPurpose, &Secret), &Secret),
     commitment: &Commitment,
 ) -> Result<Reset, StoreError> {
-    let Some((_, user)) = find(platform, org, token).await? else { return Ok(Reset::LinkGone) };
+    let Some((_, user)) = find(platform, org, link).await? else { return Ok(Reset::LinkGone) };
     if let Some(why) = unfit(password, &user.profile.login) {
         return Ok(Reset::Unfit(why));
     }
@@ -87,13 +92,13 @@ pub async fn reset(
     };
     commitment.begin();
     for _ in 0..TRIES_MAX {
-        let Some((link, mut user)) = find(platform, org, token).await? else { return Ok(Reset::LinkGone) };
+        let Some((stored, mut user)) = find(platform, org, link).await? else { return Ok(Reset::LinkGone) };
         let now = platform.now();
         let Some(after) = user.status.after(UserTransition::SetPassword) else { return Ok(Reset::LinkGone) };
         user.enter(after, now);
         user.password = Password::Hash { hash: hash.clone(), changed: now };
         user.last_updated = now;
-        match platform.store().redeem_link(&link, &user, now).await? {
+        match platform.store().redeem_link(&stored, &user, now).await? {
             Redeemed::Done => {
                 let (event_type, message) = UPDATE_PASSWORD;
                 let event = Event::of_caller(platform.stamp(), &org.org.id, caller, user_actor(&user));

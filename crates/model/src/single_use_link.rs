@@ -5,6 +5,8 @@ use tenterhook_contract::{
     id::{OrgId, UserId},
 };
 
+use crate::UserStatus;
+
 /// What a link is for. A link of one purpose is none of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkPurpose {
@@ -12,14 +14,26 @@ pub enum LinkPurpose {
     PasswordReset,
     /// It proves that the person who signed up receives mail at the address.
     EmailVerification,
+    /// It sets the first password of a user whom an administrator has activated.
+    Activation,
 }
 
 impl LinkPurpose {
+    /// The status of users for whom such a link sets a password; `None` when it sets none.
+    pub fn sets_password_in(self) -> Option<UserStatus> {
+        match self {
+            Self::PasswordReset => Some(UserStatus::Recovery),
+            Self::Activation => Some(UserStatus::Provisioned),
+            Self::EmailVerification => None,
+        }
+    }
+
     /// The name in the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::PasswordReset => "PASSWORD_RESET",
             Self::EmailVerification => "EMAIL_VERIFICATION",
+            Self::Activation => "ACTIVATION",
         }
     }
 }

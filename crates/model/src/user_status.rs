@@ -30,6 +30,8 @@ pub enum UserStatus {
 pub enum UserTransition {
     /// Activate or reactivate.
     Activate,
+    /// Activate a user who completes it with a first password.
+    Provision,
     /// Deactivate.
     Deactivate,
     /// Block temporarily.
@@ -89,6 +91,7 @@ impl UserStatus {
             | (To::SetPassword, Self::Provisioned | Self::Recovery | Self::PasswordExpired | Self::LockedOut) => {
                 Some(Self::Active)
             }
+            (To::Provision, Self::Staged | Self::Provisioned | Self::Deprovisioned) => Some(Self::Provisioned),
             (To::Deactivate, from) if !matches!(from, Self::Deprovisioned) => Some(Self::Deprovisioned),
             (To::Suspend, Self::Active) => Some(Self::Suspended),
             (To::ExpirePassword, Self::Active | Self::PasswordExpired) => Some(Self::PasswordExpired),
@@ -105,7 +108,7 @@ impl UserTransition {
     /// The name of the operation in URLs and errors.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Activate => "activate",
+            Self::Activate | Self::Provision => "activate",
             Self::Deactivate => "deactivate",
             Self::Suspend => "suspend",
             Self::Unsuspend => "unsuspend",
@@ -125,6 +128,7 @@ mod tests {
     fn a_status_changes_as_the_vendors_do() {
         let table = [
             (Activate, [Some(Active), Some(Active), None, None, None, None, None, Some(Active)]),
+            (Provision, [Some(Provisioned), Some(Provisioned), None, None, None, None, None, Some(Provisioned)]),
             (Deactivate, [Some(Deprovisioned); 8]),
             (Suspend, [None, None, Some(Suspended), None, None, None, None, None]),
             (Unsuspend, [None, None, None, None, None, None, Some(Active), None]),

@@ -13,6 +13,8 @@ use crate::{
 pub const RESET_PASSWORD_PATH: &str = "/reset_password";
 /// The path of the page that verifies the email address of a person who signed up.
 pub const VERIFY_EMAIL_PATH: &str = "/verify_email";
+/// The path of the page that sets the first password.
+pub const ACTIVATION_PATH: &str = "/welcome";
 /// The parameter of a link's token: one of those whose values are never logged.
 pub const TOKEN_PARAMETER: &str = "token";
 /// Longest token that is looked up.
@@ -23,15 +25,18 @@ const TOKEN_BYTES_MAX: usize = 100;
 pub struct NewLink {
     /// Its address: a secret.
     pub address: Secret,
+    /// The token in it.
+    pub token: Secret,
     /// What is stored of it.
     pub link: SingleUseLink,
 }
 
 /// The path of the page that a link opens.
-fn path_of(purpose: LinkPurpose) -> &'static str {
+pub fn path_of(purpose: LinkPurpose) -> &'static str {
     match purpose {
         LinkPurpose::PasswordReset => RESET_PASSWORD_PATH,
         LinkPurpose::EmailVerification => VERIFY_EMAIL_PATH,
+        LinkPurpose::Activation => ACTIVATION_PATH,
     }
 }
 
@@ -39,7 +44,7 @@ fn path_of(purpose: LinkPurpose) -> &'static str {
 pub fn good_for(purpose: LinkPurpose) -> (i64, &'static str) {
     match purpose {
         LinkPurpose::PasswordReset => (3_600, "one hour"),
-        LinkPurpose::EmailVerification => (7 * 86_400, "seven days"),
+        LinkPurpose::EmailVerification | LinkPurpose::Activation => (7 * 86_400, "seven days"),
     }
 }
 
@@ -56,7 +61,7 @@ impl Platform {
             user_id: user.id.clone(),
             expires: self.now().plus_seconds(seconds),
         };
-        NewLink { address: Secret::new(address), link }
+        NewLink { address: Secret::new(address), token, link }
     }
 
     /// The link of a token, and its user. `None` when there is none, it has expired or was used, or its user is gone.

@@ -6,8 +6,8 @@ use tenterhook_platform::{
     Platform,
     entropy::temporary_password,
     events::{ACTIVATE_USER, UPDATE_PASSWORD, user_target},
-    links::good_for,
-    mail::{Letter, LetterLink, MailAddress, MailKind, MailRefused, Posting},
+    links::{NewLink, good_for},
+    mail::{Letter, LetterLink, MailAddress, MailKind, MailPlace, MailRefused, Posting},
     passwords::{HashingSource, hash_password, verify_password},
 };
 
@@ -158,6 +158,103 @@ pub async fn reset_password(
     Err(ManagementError::Contended)
 }
 
+/// What an activation needs of the user.
+#[derive(Debug)]
+pub enum Activated {
+    /// Nothing, or a link that went to the user by mail.
+    Done,
+    /// This link and the token in it, which the administrator passes on: it sets the first password.
+    Link {
+        /// The address.
+        address: Secret,
+        /// The token.
+        token: Secret,
+    },
+}
+
+/// Activates a user. One who has a password, or whose password a hook imports, is active at once. Without a password the user gets a
+/// link that sets one, which works once and replaces the one before. Without a `delivery` it goes by mail where a mail server is configured;
+/// where none is, the user is active at once, and has no password.
+///
+/// # Errors
+/// As [`reset_password`].
+pub async fn activate(
+    platform: &Platform,
+    administrator: &Administrator,
+    id_or_login: &str,
+    delivery: Option<LinkDelivery>,
+) -> Result<Activated, ManagementError> {
+    let has_password = get(platform, administrator, id_or_login).await?.password != Password::None;
+    let place = if has_password { None } else { place_of_mail(platform, administrator, delivery)? };
+    if has_password || (place.is_none() && delivery.is_none()) {
+        transition(platform, administrator, id_or_login, UserTransition::Activate).await?;
+        return Ok(Activated::Done);
+    }
+    for _ in 0..JUDGED_MAX {
+        let mut user = get(platform, administrator, id_or_login).await?;
+        follow(&mut user, UserTransition::Provision, platform.now())?;
+        let letter = match place.as_ref() {
+            Some(_) => Some(address_of(&user)?),
+            None => None,
+        };
+        let issued = platform.new_link(&administrator.caller.base_url, &user, LinkPurpose::Activation);
+        user.last_updated = platform.now();
+        if !platform.store().replace_user_with_link(&user, &issued.link).await? {
+            continue;
+        }
+        log_transition(platform, administrator, UserTransition::Provision, &user);
+        let (Some(place), Some(to)) = (place, letter) else {
+            return Ok(Activated::Link { address: issued.address, token: issued.token });
+        };
+        mail_link(administrator, place, (to, &user), &issued);
+        return Ok(Activated::Done);
+    }
+    Err(ManagementError::Contended)
+}
+
+/// A place for the mail of an activation, where one is sent. Without a `delivery` none is where no mail server is configured.
+pub(super) fn place_of_mail(
+    platform: &Platform,
+    administrator: &Administrator,
+    delivery: Option<LinkDelivery>,
+) -> Result<Option<MailPlace>, ManagementError> {
+    if delivery == Some(LinkDelivery::Answer) {
+        return Ok(None);
+    }
+    match platform.mailer().reserve(&administrator.org.org.id, MailKind::Activation) {
+        Ok(place) => Ok(Some(place)),
+        Err(MailRefused::Unavailable) if delivery.is_none() => Ok(None),
+        Err(refused) => Err(no_mail(refused)),
+    }
+}
+
+/// The address that mails to a user go to.
+pub(super) fn address_of(user: &User) -> Result<MailAddress, ManagementError> {
+    MailAddress::parse(&user.profile.email).map_err(|error| {
+        let why =
+            format!("The address of the user is {error}. Without a mail the user is activated with `sendEmail=false`");
+        ManagementError::field("email", &why)
+    })
+}
+
+/// Mails a link for the first password.
+pub(super) fn mail_link(
+    administrator: &Administrator,
+    place: MailPlace,
+    (to, user): (MailAddress, &User),
+    issued: &NewLink,
+) {
+    let (_, good_for) = good_for(LinkPurpose::Activation);
+    let letter = Letter {
+        kind: MailKind::Activation,
+        org_name: &administrator.org.org.name,
+        login: &user.profile.login,
+        link: Some(LetterLink { address: &issued.address, good_for }),
+    };
+    let transaction_id = administrator.caller.request_id.to_string();
+    place.send(letter.compose(to), Posting { about: user_target(user), transaction_id });
+}
+
 /// Why no mail is sent, by the parameter that asks for one.
 fn no_mail(refused: MailRefused) -> ManagementError {
     match refused {
@@ -228,7 +325,7 @@ pub(super) fn log_transition(
 
 fn event(transition: UserTransition) -> (&'static str, &'static str) {
     match transition {
-        UserTransition::Activate => ACTIVATE_USER,
+        UserTransition::Activate | UserTransition::Provision => ACTIVATE_USER,
         UserTransition::Deactivate => ("user.lifecycle.deactivate", "Deactivate Okta user"),
         UserTransition::Suspend => ("user.lifecycle.suspend", "Suspend Okta user"),
         UserTransition::Unsuspend => ("user.lifecycle.unsuspend", "Unsuspend Okta user"),

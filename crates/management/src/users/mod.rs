@@ -2,6 +2,7 @@
 //!
 //! Start reading at [`create`]; what requests say is in [`request`].
 
+pub mod import;
 mod lifecycle;
 mod password_hash;
 mod request;
@@ -12,10 +13,13 @@ use tenterhook_contract::{
     id::{OrgId, UserId},
     profile::ProfileSchema,
 };
-use tenterhook_model::{Password, Profile, USER_OF_THE_TOKEN, User, UserPage, UserQuery, UserStatus, UserTransition};
+use tenterhook_model::{
+    LinkPurpose, Password, Profile, USER_OF_THE_TOKEN, User, UserPage, UserQuery, UserStatus, UserTransition,
+};
 use tenterhook_platform::{
     Platform,
     events::{CREATE_USER, UPDATE_PROFILE, user_target},
+    mail::MailPlace,
     passwords::{PasswordError, hash_password},
 };
 use tenterhook_store::StoreError;
@@ -31,7 +35,9 @@ pub use self::{
     password_hash::HashRequest,
     request::{HookRequest, PasswordRequest, UserRequest, provider_of, user_type_of},
 };
-pub use lifecycle::{LinkDelivery, change_password, delete, expire_with_temporary, reset_password, transition};
+pub use lifecycle::{
+    Activated, LinkDelivery, activate, change_password, delete, expire_with_temporary, reset_password, transition,
+};
 
 /// How often a change of a user is judged, because another change was stored first.
 const JUDGED_MAX: usize = 100;
@@ -55,7 +61,7 @@ pub enum ProfileChange {
     Merge,
 }
 
-/// Creates a user.
+/// Creates a user. One who is activated and has no password gets a link by mail that sets one, where a mail server is configured.
 ///
 /// # Errors
 /// Everything that is wrong with the request or the profile; a login that is taken.
@@ -72,7 +78,34 @@ pub async fn create(
     let org = org_of(platform, administrator)?;
     let profile = read_profile(profile.unwrap_or_default(), &org.profile_schema, None)?;
     check_room_for_user(platform, &org).await?;
+    if activate
+        && password.is_none()
+        && let Some(place) = lifecycle::place_of_mail(platform, administrator, None)?
+    {
+        return invite(platform, administrator, profile, place).await.map_err(login_taken);
+    }
     add(platform, administrator, profile, password, activate).await.map_err(login_taken)
+}
+
+/// Adds a user who has no password, with a link by mail that sets one.
+async fn invite(
+    platform: &Platform,
+    administrator: &Administrator,
+    profile: Profile,
+    place: MailPlace,
+) -> Result<User, ManagementError> {
+    let (unix_ms, random) = platform.id_parts();
+    let id = UserId::from_parts(unix_ms, random);
+    let mut user = new_user(platform, administrator.token.org_id.clone(), id, profile, None, false).await?;
+    lifecycle::follow(&mut user, UserTransition::Provision, platform.now())?;
+    let to = lifecycle::address_of(&user)?;
+    let issued = platform.new_link(&administrator.caller.base_url, &user, LinkPurpose::Activation);
+    platform.store().register_user(&user, &[], Some(&issued.link)).await?;
+    let (event_type, message) = CREATE_USER;
+    log_change(platform, administrator, event_type, message, user_target(&user));
+    lifecycle::log_transition(platform, administrator, UserTransition::Provision, &user);
+    lifecycle::mail_link(administrator, place, (to, &user), &issued);
+    Ok(user)
 }
 
 async fn add(

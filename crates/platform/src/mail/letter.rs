@@ -82,6 +82,12 @@ fn words(kind: MailKind) -> Words {
             action: "",
             unexpected: "If it was not you, you need not do anything.",
         },
+        MailKind::Activation => Words {
+            subject: "Activate your account",
+            sentence: "An administrator has made an account for you. Set a password with the link below, then you can sign in.",
+            action: "Activate my account",
+            unexpected: "If you did not expect this mail, ask your administrator before you open the link.",
+        },
     }
 }
 

@@ -31,6 +31,8 @@ pub enum MailKind {
     EmailVerification,
     /// Tells the owner of an address that somebody tried to sign up with it.
     AccountExists,
+    /// A link that sets the first password.
+    Activation,
 }
 
 impl MailKind {
@@ -40,6 +42,7 @@ impl MailKind {
             Self::PasswordReset => "PASSWORD_RESET",
             Self::EmailVerification => "EMAIL_VERIFICATION",
             Self::AccountExists => "ACCOUNT_EXISTS",
+            Self::Activation => "ACTIVATION",
         }
     }
 }

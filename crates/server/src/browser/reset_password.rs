@@ -1,4 +1,4 @@
-//! The page that a link for a new password opens. Looking at it uses nothing up: mail programs open links before people do.
+//! The pages that links for a new password and for the first one open. Looking at it uses nothing up: mail programs open links before people do.
 
 use std::sync::Arc;
 
@@ -16,9 +16,10 @@ use tenterhook_flows::{
     oauth::parameters::Parameters,
     password_reset::{self, PASSWORD_CHARACTERS_MIN, Reset, Unfit},
 };
+use tenterhook_model::LinkPurpose;
 use tenterhook_platform::{
     Caller, OrgSnapshot,
-    links::{RESET_PASSWORD_PATH, TOKEN_PARAMETER},
+    links::{ACTIVATION_PATH, RESET_PASSWORD_PATH, TOKEN_PARAMETER, path_of},
 };
 
 use super::{
@@ -34,12 +35,20 @@ const FORM_BYTES_MAX: usize = 8 * 1_024;
 const OWN_FORM: &str = "'self'";
 
 pub(super) fn routes() -> Router<App> {
-    Router::new().route(RESET_PASSWORD_PATH, get(show).post(submit))
+    let page = |purpose| {
+        get(move |app, org, caller| show(purpose, app, org, caller))
+            .post(move |app, org, caller, request| submit(purpose, app, org, caller, request))
+    };
+    Router::new()
+        .route(RESET_PASSWORD_PATH, page(LinkPurpose::PasswordReset))
+        .route(ACTIVATION_PATH, page(LinkPurpose::Activation))
 }
 
 #[derive(Template)]
 #[template(path = "reset_password.html")]
 struct ResetPassword<'a> {
+    heading: &'static str,
+    title: String,
     action: &'static str,
     login: &'a str,
     token: &'a str,
@@ -50,7 +59,7 @@ struct ResetPassword<'a> {
 
 impl Content for ResetPassword<'_> {
     fn title(&self) -> &str {
-        if self.message.is_some() { "Error: Set a new password" } else { "Set a new password" }
+        &self.title
     }
 
     fn script(&self) -> Option<&'static str> {
@@ -76,6 +85,7 @@ enum Again {
 }
 
 async fn show(
+    purpose: LinkPurpose,
     State(app): State<App>,
     Extension(org): Extension<Arc<OrgSnapshot>>,
     Extension(caller): Extension<Caller>,
@@ -84,11 +94,12 @@ async fn show(
     let Some(token) = query.ok().and_then(|query| query.get(TOKEN_PARAMETER).map(Secret::new)) else {
         return Ok(gone());
     };
-    let user = password_reset::user_of_link(&app.platform, &org, &token).await?;
-    Ok(user.map_or_else(gone, |user| form_page(&token, &user.profile.login, None)))
+    let user = password_reset::user_of_link(&app.platform, &org, (purpose, &token)).await?;
+    Ok(user.map_or_else(gone, |user| form_page((purpose, &token), &user.profile.login, None)))
 }
 
 async fn submit(
+    purpose: LinkPurpose,
     State(app): State<App>,
     Extension(org): Extension<Arc<OrgSnapshot>>,
     Extension(caller): Extension<Caller>,
@@ -104,7 +115,7 @@ async fn submit(
     let secret = |name| Secret::new(form.get(name).unwrap_or_default());
     let (token, password) = (secret(TOKEN_PARAMETER), secret("password"));
     let setting = |commitment: Arc<Commitment>| async move {
-        let set = set(&app, &org, &caller, (&token, &password), &commitment).await;
+        let set = set(&app, &org, &caller, ((purpose, &token), &password), &commitment).await;
         set.unwrap_or_else(ApiError::into_response)
     };
     Ok(committed(tasks, setting).await)
@@ -114,20 +125,20 @@ async fn set(
     app: &App,
     org: &OrgSnapshot,
     caller: &Caller,
-    (token, password): (&Secret, &Secret),
+    (link, password): ((LinkPurpose, &Secret), &Secret),
     commitment: &Commitment,
 ) -> Result<Response, ApiError> {
-    let again = match password_reset::reset(&app.platform, org, caller, (token, password), commitment).await? {
+    let again = match password_reset::reset(&app.platform, org, caller, (link, password), commitment).await? {
         Reset::Done => return Ok(page(StatusCode::OK, &PasswordSet, "'none'")),
         Reset::LinkGone => return Ok(gone()),
         Reset::Unfit(why) => Again::Unfit(why),
         Reset::Busy => Again::Busy,
     };
-    let user = password_reset::user_of_link(&app.platform, org, token).await?;
-    Ok(user.map_or_else(gone, |user| form_page(token, &user.profile.login, Some(again))))
+    let user = password_reset::user_of_link(&app.platform, org, link).await?;
+    Ok(user.map_or_else(gone, |user| form_page(link, &user.profile.login, Some(again))))
 }
 
-fn form_page(token: &Secret, login: &str, again: Option<Again>) -> Response {
+fn form_page((purpose, token): (LinkPurpose, &Secret), login: &str, again: Option<Again>) -> Response {
     let rules = [format!("At least {PASSWORD_CHARACTERS_MIN} characters"), "Not your username".to_owned()];
     let (status, text, error) = match again {
         None => (StatusCode::OK, None, None),
@@ -141,14 +152,20 @@ fn form_page(token: &Secret, login: &str, again: Option<Again>) -> Response {
         ),
     };
     let errors: Vec<_> = error.as_deref().map(|error| ("password", error)).into_iter().collect();
+    let (heading, label) = match purpose {
+        LinkPurpose::Activation => ("Activate your account", "Password"),
+        _ => ("Set a new password", "New password"),
+    };
     let template = ResetPassword {
-        action: RESET_PASSWORD_PATH,
+        heading,
+        title: if text.is_some() { format!("Error: {heading}") } else { heading.to_owned() },
+        action: path_of(purpose),
         login,
         token: token.expose(),
         message: text.map(|text| FormMessage { text, fields: &errors }),
         password: Field {
             name: "password",
-            label: "New password",
+            label,
             input: Input::Password,
             autocomplete: "new-password",
             hint: None,

@@ -8,8 +8,8 @@ use tenterhook_management::{
     request::Given,
     sessions,
     users::{
-        self, HashRequest, HookRequest, LinkDelivery, PasswordRequest, ProfileChange, UserRequest, provider_of,
-        user_type_of,
+        self, Activated, HashRequest, HookRequest, LinkDelivery, PasswordRequest, ProfileChange, UserRequest,
+        provider_of, user_type_of,
     },
 };
 use tenterhook_model::{Password, User, UserPage, UserQuery, UserStatus, UserTransition};
@@ -66,6 +66,7 @@ pub(super) fn routes() -> Routes {
         .post(USER, "updateUser", merge)
         .delete(USER, "deleteUser", remove)
         .post("/api/v1/users/{userId}/lifecycle/activate", "activateUser", activate)
+        .with(&[SEND_EMAIL])
         .post("/api/v1/users/{userId}/lifecycle/deactivate", "deactivateUser", deactivate)
         .post("/api/v1/users/{userId}/lifecycle/suspend", "suspendUser", suspend)
         .post("/api/v1/users/{userId}/lifecycle/unsuspend", "unsuspendUser", unsuspend)
@@ -213,6 +214,19 @@ struct PasswordReset {
     /// The link for the user, which works once; absent when it was sent by mail.
     #[serde(skip_serializing_if = "Option::is_none")]
     reset_password_url: Option<Shown>,
+}
+
+/// An activation.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+struct Activation {
+    /// The link for a user without a password, which works once; absent when it was sent by mail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    activation_url: Option<Shown>,
+    /// The token in the link.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    activation_token: Option<Shown>,
 }
 
 /// What verifies the credentials of a user.
@@ -560,10 +574,18 @@ async fn remove(call: Call) -> Result<NoContent, ApiError> {
     Ok(NoContent)
 }
 
-/// The vendor answers with a link for the user when it does not mail one.
-async fn activate(call: Call<OptionalJsonBody>) -> Result<Json<NoMembers>, ApiError> {
-    transition(&call, UserTransition::Activate, &["sendEmail"]).await?;
-    Ok(Json(NoMembers {}))
+/// A user without a password gets a link by mail, or the answer has it.
+async fn activate(call: Call<OptionalJsonBody>) -> Result<Json<Activation>, ApiError> {
+    let (by_mail, problem) = query::truth(call.query(), "sendEmail", QueryProblem::SendEmail);
+    query::check("query", problem.into_iter().collect())?;
+    let delivery = by_mail.map(|by_mail| if by_mail { LinkDelivery::Mail } else { LinkDelivery::Answer });
+    let activated = users::activate(call.platform(), call.administrator(), call.id("userId"), delivery).await?;
+    Ok(Json(match activated {
+        Activated::Done => Activation { activation_url: None, activation_token: None },
+        Activated::Link { address, token } => {
+            Activation { activation_url: Some(Shown(address)), activation_token: Some(Shown(token)) }
+        }
+    }))
 }
 
 async fn deactivate(call: Call<OptionalJsonBody>) -> Result<NoContent, ApiError> {

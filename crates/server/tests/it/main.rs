@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod access_rules;
+mod activation;
 mod answers;
 mod api_tokens;
 mod app_assignments;
