@@ -8,6 +8,7 @@ mod config;
 mod connect;
 mod descriptors;
 mod dev;
+mod import;
 mod key_file;
 mod keys;
 mod line_bound;
@@ -81,6 +82,16 @@ enum Command {
     Orgs {
         #[command(subcommand)]
         command: Orgs,
+    },
+    /// Bring users of another system into an org, without their passwords; works while servers run, and can be run again.
+    #[command(after_help = "Examples:
+  tenterhook import users.csv --config tenterhook.toml --password-hook
+  tenterhook import users.csv --config tenterhook.toml --report")]
+    Import {
+        #[command(flatten)]
+        file: ConfigFile,
+        #[command(flatten)]
+        options: import::Options,
     },
     /// Tokens of the management API.
     #[command(after_help = "Example:\n  tenterhook tokens create --config tenterhook.toml --name ada")]
@@ -278,6 +289,10 @@ fn run(command: Command, environment: &BTreeMap<String, String>) -> Result<ExitC
         }
         .map(|()| ExitCode::SUCCESS),
         Command::Backup { file, out } => block_on(backup::run(&load(&file)?, &out)).map(|()| ExitCode::SUCCESS),
+        Command::Import { file, options } => {
+            let complete = block_on(import::run(&load(&file)?, &options))?;
+            Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
         Command::Orgs { command } => match command {
             Orgs::Create { file, host, name, limits } => block_on(orgs::create(&load(&file)?, host, name, &limits)),
             Orgs::List(file) => block_on(orgs::list(&load(&file)?)),

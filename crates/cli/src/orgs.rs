@@ -172,7 +172,7 @@ pub(crate) async fn limit(config: &Config, which: &str, limits: &LimitArguments)
 }
 
 /// Waits until the System Log has what was done.
-async fn close(platform: &Platform) {
+pub(crate) async fn close(platform: &Platform) {
     platform.log().close().await;
     if platform.log().lost() > 0 {
         anstream::eprintln!("warning: the System Log has no event of it: the database did not store it in time");

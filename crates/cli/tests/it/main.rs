@@ -13,6 +13,7 @@ mod dev_saml;
 mod first_start;
 mod full_disk;
 mod help;
+mod import;
 mod json_log;
 mod memory;
 mod orgs;
