@@ -6,13 +6,20 @@ channels know only `authType`; an answer to `execute` never fits exactly one of 
 as empty, so that an app that was got cannot be put back.
 """
 
+import base64
+import hashlib
+import json
 import os
 import unittest
+import urllib.error
+import urllib.request
 
 from okta import models
 from okta.client import Client
 
 SERVER, TOKEN, SERVICE = (os.environ[f"INTEROP_{name}"] for name in ("SERVER", "TOKEN", "SERVICE"))
+PASSWORD_HOOK = "com.okta.user.credential.password.import"
+OLD_PASSWORD = "U*U"
 TOKEN_HOOK = "com.okta.oauth2.tokens.transform"
 
 
@@ -24,6 +31,32 @@ def channel(secret):
         auth_scheme=models.InlineHookChannelConfigAuthSchemeBody(type="HEADER", key="Authorization", value=secret),
     )
     return models.InlineHookChannelHttpCreate(type="HTTP", version="1.0.0", config=config)
+
+
+def authenticate(username, password):
+    """Status, and what the answer says."""
+    body = json.dumps({"username": username, "password": password}).encode()
+    request = urllib.request.Request(f"{SERVER}/api/v1/authn", body, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as answer:
+            return answer.status, json.load(answer)["status"]
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)["errorCode"]
+
+
+def hashes():
+    """The hash of the old password, by each algorithm."""
+    salt = b"salt of the old system"
+    base = lambda value: base64.b64encode(value).decode()
+    for algorithm in ["MD5", "SHA-1", "SHA-256", "SHA-512"]:
+        digest = hashlib.new(algorithm.replace("-", ""), OLD_PASSWORD.encode() + salt).digest()
+        yield {"algorithm": algorithm, "salt": base(salt), "saltOrder": "POSTFIX", "value": base(digest)}
+    key = hashlib.pbkdf2_hmac("sha512", OLD_PASSWORD.encode(), salt, 4096, 64)
+    pbkdf2 = {"algorithm": "PBKDF2", "salt": base(salt), "iterationCount": 4096, "keySize": 64}
+    yield {**pbkdf2, "digestAlgorithm": "SHA512_HMAC", "value": base(key)}
+    # The first test vector of crypt_blowfish.
+    salt, value = "CCCCCCCCCCCCCCCCCCCCC.", "E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"
+    yield {"algorithm": "BCRYPT", "workFactor": 5, "salt": salt, "value": value}
 
 
 class Sdk(unittest.IsolatedAsyncioTestCase):
@@ -78,6 +111,24 @@ class Sdk(unittest.IsolatedAsyncioTestCase):
         await self.answer(self.client.deactivate_inline_hook(created.id))
         await self.answer(self.client.delete_inline_hook(created.id))
         await self.refused(self.client.get_inline_hook(created.id), 404, "E0000007")
+
+    async def test_users_come_with_hashes_or_the_password_hook_and_sign_in(self):
+        hook = models.InlineHookCreate(
+            name="Python, passwords", type=PASSWORD_HOOK, version="1.0.0", channel=channel("from-python")
+        )
+        hook = await self.answer(self.client.create_inline_hook(hook))
+        for password in [*({"hash": one} for one in hashes()), {"hook": {"type": "default"}}]:
+            login = f"{password.get('hash', {}).get('algorithm', 'hook')}@python.example".lower()
+            profile = {"login": login, "email": login, "firstName": "Ada", "lastName": "Okoye"}
+            body = models.CreateUserRequest.from_dict({"profile": profile, "credentials": {"password": password}})
+            user = await self.answer(self.client.create_user(body, activate=True))
+            self.assertEqual(user.credentials.provider.type.value, "IMPORT" if "hook" in password else "OKTA", login)
+            self.assertEqual(authenticate(login, "wrong"), (401, "E0000004"), login)
+            self.assertEqual(authenticate(login, OLD_PASSWORD), (200, "SUCCESS"), login)
+            got = await self.answer(self.client.get_user(user.id))
+            self.assertEqual(got.credentials.provider.type.value, "OKTA", login)
+        await self.answer(self.client.deactivate_inline_hook(hook.id))
+        await self.answer(self.client.delete_inline_hook(hook.id))
 
     async def test_what_is_refused_is_an_error_with_code_and_causes(self):
         hook = models.InlineHookCreate(type=TOKEN_HOOK)

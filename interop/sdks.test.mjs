@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { createHash, pbkdf2Sync } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
@@ -25,6 +26,8 @@ const TYPES = [
 ];
 const COMMANDS = [{ type: "com.okta.access.patch", value: [{ op: "add", path: "/claims/tier", value: "gold" }] }];
 const NAME_FORMAT = "urn:oasis:names:tc:SAML:2.0:attrname-format";
+const PASSWORD_HOOK = "com.okta.user.credential.password.import";
+const OLD_PASSWORD = "U*U";
 const TOKEN_URL = "https://idp.example.com/token";
 
 let service;
@@ -36,7 +39,11 @@ before(async () => {
   // The SDKs would send calls to loopback through a proxy of the machine.
   for (const name of ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"]) delete process.env[name];
   const certificate = await issueLoopbackCertificate();
-  service = await startService(certificate, () => ({ commands: COMMANDS, debugContext: { note: "seen" } }));
+  service = await startService(certificate, ({ eventType, data }) => {
+    if (eventType !== PASSWORD_HOOK) return { commands: COMMANDS, debugContext: { note: "seen" } };
+    const credential = data.context.credential.password === OLD_PASSWORD ? "VERIFIED" : "UNVERIFIED";
+    return { commands: [{ type: "com.okta.action.update", value: { credential } }] };
+  });
   server = await startServer(certificate.authorityPem);
   client = new okta.Client({ orgUrl: server.baseUrl, token: server.adminToken });
   hooks = client.inlineHookApi;
@@ -463,6 +470,64 @@ test("the script of the page about moving brings hooks over, and their secrets w
   await hooks.executeInlineHook({ inlineHookId: id, payloadData });
   assert.equal(service.calls.at(-1).headers.authorization, "from the page");
 });
+
+test("users come with hashes of each kind or with the password hook, and sign in with their old passwords", async () => {
+  const [salt, iterationCount, keySize] = [Buffer.from("salt of the old system"), 4096, 32];
+  const digested = (algorithm, name) => ({
+    algorithm,
+    salt: salt.toString("base64"),
+    saltOrder: "PREFIX",
+    value: createHash(name).update(salt).update(OLD_PASSWORD).digest("base64"),
+  });
+  const hashes = [
+    digested("MD5", "md5"),
+    digested("SHA-1", "sha1"),
+    digested("SHA-256", "sha256"),
+    digested("SHA-512", "sha512"),
+    {
+      algorithm: "PBKDF2",
+      salt: salt.toString("base64"),
+      iterationCount,
+      keySize,
+      digestAlgorithm: "SHA256_HMAC",
+      value: pbkdf2Sync(OLD_PASSWORD, salt, iterationCount, keySize, "sha256").toString("base64"),
+    },
+    // The first test vector of crypt_blowfish, of which it is the hash of this password.
+    { algorithm: "BCRYPT", workFactor: 5, salt: "CCCCCCCCCCCCCCCCCCCCC.", value: "E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW" },
+  ];
+  // An org has one such hook, and a test before leaves one.
+  for (const { id: inlineHookId, status } of await collected(hooks.listInlineHooks({ type: PASSWORD_HOOK }))) {
+    if (status === "ACTIVE") await hooks.deactivateInlineHook({ inlineHookId });
+    await hooks.deleteInlineHook({ inlineHookId });
+  }
+  const inlineHook = { name: "Passwords", type: PASSWORD_HOOK, version: "1.0.0", channel: http("from-node") };
+  const hook = await hooks.createInlineHook({ inlineHook });
+  const passwords = [...hashes.map((hash) => ({ hash })), { hook: { type: "default" } }];
+  for (const password of passwords) {
+    const login = `${password.hash?.algorithm ?? "hook"}@node.example`.toLowerCase();
+    const profile = { login, email: login, firstName: "Ada", lastName: "Okoye" };
+    const user = await client.userApi.createUser({ activate: true, body: { profile, credentials: { password } } });
+    const provider = password.hook ? "IMPORT" : "OKTA";
+    assert.deepEqual([user.status, user.credentials.provider.type], ["ACTIVE", provider], login);
+    const calls = service.calls.length;
+    assert.deepEqual(await authenticate(login, "wrong"), [401, "E0000004"], login);
+    for (let times = 0; times < 2; times += 1) assert.deepEqual(await authenticate(login, OLD_PASSWORD), [200, "SUCCESS"], login);
+    assert.equal(service.calls.length - calls, password.hook ? 2 : 0, "the hook is retired after the first right password");
+    assert.equal((await client.userApi.getUser({ userId: user.id })).credentials.provider.type, "OKTA", login);
+  }
+  const { url } = service.calls.at(-1).document.data.context.request;
+  assert.equal(url.value, "/api/v1/authn");
+  await hooks.deactivateInlineHook({ inlineHookId: hook.id });
+  await hooks.deleteInlineHook({ inlineHookId: hook.id });
+});
+
+async function authenticate(username, password) {
+  const headers = { "content-type": "application/json" };
+  const body = JSON.stringify({ username, password });
+  const answer = await fetch(`${server.baseUrl}/api/v1/authn`, { method: "POST", headers, body });
+  const { status, errorCode } = await answer.json();
+  return [answer.status, status ?? errorCode];
+}
 
 test("the Python SDK takes every answer, and its secret reaches the service", async () => {
   const key = await client.hookKeyApi.createHookKey({ keyRequest: { name: "For Python" } });
