@@ -21,6 +21,7 @@ use super::{
     registration::{DevHook, Registration, associate},
     saml::{self, DevSamlApp},
     shown::{FlowScreen, Issued, Screen, was_service_asked},
+    sign_up,
 };
 use crate::Error;
 
@@ -48,6 +49,10 @@ pub(crate) struct Demonstration {
     pub(crate) saml: Registration,
     /// The SAML app, once it is set up.
     pub(crate) saml_app: OnceLock<DevSamlApp>,
+    /// The registration hook.
+    pub(crate) sign_up: Registration,
+    /// The path of the page where people sign up, once its policy is set up.
+    pub(crate) sign_up_page: OnceLock<String>,
     pub(crate) flow: FlowChoice,
     /// Whether the hook calls a service of the user, not the sample.
     pub(crate) own_service: bool,
@@ -77,6 +82,7 @@ impl Demonstration {
             DevHook::Token => &self.registration,
             DevHook::Order => &self.order,
             DevHook::Saml => &self.saml,
+            DevHook::SignUp => &self.sign_up,
         }
     }
 
@@ -100,11 +106,17 @@ impl Demonstration {
             let _ = self.saml_app.set(app);
             hook_id
         });
+        let sign_up = sign_up::set_up(self.client, admin_token, &self.sign_up).await;
+        match sign_up {
+            // Set once.
+            Ok(path) => drop(self.sign_up_page.set(path)),
+            Err(error) => screen.no_sign_up(&error),
+        }
         // A declaration or an app that the user has changed may not fit; the other flows do not need it.
         match self.flow.hook() {
             DevHook::Order => screen.hook(&order_hook?, &self.order),
             DevHook::Saml => screen.hook(&saml_hook?, &self.saml),
-            DevHook::Token => {
+            DevHook::Token | DevHook::SignUp => {
                 screen.hook(&hook_id, &self.registration);
                 if let Err(error) = order_hook {
                     screen.no_order(&error);

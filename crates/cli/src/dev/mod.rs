@@ -23,6 +23,7 @@ mod sample_service;
 mod secrets;
 mod service_provider;
 mod shown;
+mod sign_up;
 
 use std::{
     convert::Infallible,
@@ -138,8 +139,8 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
         let random = (&secrets.service_authorization, place.clone());
         Registration::new(hook, uri.unwrap_or_default(), headers, random, options.timeout)
     };
-    let (mut registration, mut order, mut saml) =
-        (register(DevHook::Token), register(DevHook::Order), register(DevHook::Saml));
+    let (mut registration, mut order) = (register(DevHook::Token), register(DevHook::Order));
+    let (mut saml, mut sign_up) = (register(DevHook::Saml), register(DevHook::SignUp));
     let pages = Pages::default();
 
     let (witnessed_in, witnessed) = mpsc::channel(WITNESSED_MAX);
@@ -172,7 +173,7 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
 
     let world = provision::demonstration(&server.platform, &secrets.provisioned()).await?;
     provision::host_token(&server.platform, "Development host", &secrets.host_token, &[order::POINT.parse()?]).await?;
-    start_sample_service([&mut registration, &mut order, &mut saml]).await?;
+    start_sample_service([&mut registration, &mut order, &mut saml, &mut sign_up]).await?;
     let mut log = server.platform.log().subscribe();
     let base_url = format!("http://{}", server.address);
     let demonstration = Arc::new(Demonstration {
@@ -191,6 +192,8 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
         order,
         saml,
         saml_app: OnceLock::new(),
+        sign_up,
+        sign_up_page: OnceLock::new(),
         flow: options.flow,
         own_service: options.hook.is_some(),
     });
@@ -217,11 +220,16 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Starts the service of the hooks that call none of the user: the token, the order and the SAML hook.
-async fn start_sample_service(hooks: [&mut Registration; 3]) -> Result<(), Error> {
+/// Starts the service of the hooks that call none of the user: the token, the order, the SAML and the registration hook.
+async fn start_sample_service(hooks: [&mut Registration; 4]) -> Result<(), Error> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = format!("http://{}", listener.local_addr()?);
-    let paths = [sample_service::TOKEN_PATH, sample_service::ORDER_PATH, sample_service::SAML_PATH];
+    let paths = [
+        sample_service::TOKEN_PATH,
+        sample_service::ORDER_PATH,
+        sample_service::SAML_PATH,
+        sample_service::SIGN_UP_PATH,
+    ];
     let secrets = hooks.each_ref().map(|hook| hook.secret.clone());
     for (hook, path) in hooks.into_iter().zip(paths).filter(|(hook, _)| hook.uri.is_empty()) {
         hook.uri = format!("{address}{path}");

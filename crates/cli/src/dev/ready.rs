@@ -12,6 +12,7 @@ use super::{
     registration::{DevHook, SecretPlace},
     service_provider,
     shown::Screen,
+    sign_up::KNOWN_CODE,
 };
 use crate::telemetry::{FAINT, HEADING};
 
@@ -21,6 +22,7 @@ fn example_hook(hook: DevHook) -> &'static str {
         DevHook::Token => "--hook http://127.0.0.1:3000/hooks/token",
         DevHook::Order => "--flow order --hook http://127.0.0.1:3000/hooks/order",
         DevHook::Saml => "--flow saml --hook http://127.0.0.1:3000/hooks/saml",
+        DevHook::SignUp => "--flow both",
     }
 }
 
@@ -38,6 +40,7 @@ impl Screen {
         let sign_in = format!("{base}{}", pages::SIGN_IN_PATH);
         let saml = demonstration.saml_app.get();
         let saml_sign_on = format!("{base}{}", service_provider::SIGN_ON_PATH);
+        let sign_up = demonstration.sign_up_page.get().map(|path| format!("{base}{path}"));
         let commands = [
             (
                 "a token",
@@ -75,6 +78,7 @@ impl Screen {
                     "signInUrl": sign_in,
                     "samlSignOnUrl": saml.map(|_| &saml_sign_on),
                     "samlMetadataUrl": saml.map(|app| &app.metadata_url),
+                    "signUpUrl": sign_up,
                     "failuresUrl": format!("{base}{}", pages::FAILURES_PATH),
                     "hookCommand": beside,
                     "commands": commands.iter().map(|(_, command)| command).collect::<Vec<_>>(),
@@ -115,7 +119,8 @@ impl Screen {
         );
         let commands = commands.into_iter().map(|(what, command)| (what.to_owned(), command));
         let saml = saml.map(|_| (saml_sign_on_text(login), saml_sign_on));
-        for (what, command) in commands.chain([code_flow]).chain(saml) {
+        let sign_up = sign_up.map(|url| (sign_up_text(), url));
+        for (what, command) in commands.chain([code_flow]).chain(saml).chain(sign_up) {
             println!("  {FAINT}# {what}{FAINT:#}\n  {command}");
         }
         if !demonstration.own_service {
@@ -130,6 +135,13 @@ impl Screen {
 fn saml_sign_on_text(login: &str) -> String {
     format!(
         "SAML: open this in a browser and sign in as {login}; a service provider shows the assertion before and after the hook"
+    )
+}
+
+/// What signing up shows.
+fn sign_up_text() -> String {
+    format!(
+        "sign up: open this in a browser; with the invitation {KNOWN_CODE} the hook gives a department, with another one it refuses at the field. The mail with the link is shown here"
     )
 }
 

@@ -43,11 +43,13 @@ pub(crate) enum DevHook {
     Order,
     /// The one of the SAML app.
     Saml,
+    /// The one of the policy by which people sign up.
+    SignUp,
 }
 
 impl DevHook {
     /// All of them.
-    pub(crate) const ALL: [Self; 3] = [Self::Token, Self::Order, Self::Saml];
+    pub(crate) const ALL: [Self; 4] = [Self::Token, Self::Order, Self::Saml, Self::SignUp];
 
     /// Its name in the org.
     pub(crate) fn name(self) -> &'static str {
@@ -55,6 +57,7 @@ impl DevHook {
             Self::Token => "Development token hook",
             Self::Order => "Development order hook",
             Self::Saml => "Development SAML hook",
+            Self::SignUp => "Development registration hook",
         }
     }
 
@@ -63,6 +66,7 @@ impl DevHook {
             Self::Token => "com.okta.oauth2.tokens.transform",
             Self::Order => order::POINT,
             Self::Saml => "com.okta.saml.tokens.transform",
+            Self::SignUp => "com.okta.user.pre-registration",
         }
     }
 
@@ -72,13 +76,14 @@ impl DevHook {
             Self::Token => "token hook",
             Self::Order => "order hook",
             Self::Saml => "SAML hook",
+            Self::SignUp => "registration hook",
         }
     }
 
     /// The policy with which it is made; later ones are the user's.
     fn first_policy(self) -> Value {
         match self {
-            Self::Token | Self::Saml => json!({}),
+            Self::Token | Self::Saml | Self::SignUp => json!({}),
             Self::Order => order::first_policy(),
         }
     }

@@ -9,7 +9,11 @@ use axum::{
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::{order::POINT, registration::Header};
+use super::{
+    order::POINT,
+    registration::Header,
+    sign_up::{CODE, KNOWN_CODE},
+};
 
 /// The path of token hook calls.
 pub(crate) const TOKEN_PATH: &str = "/hooks/token";
@@ -17,15 +21,18 @@ pub(crate) const TOKEN_PATH: &str = "/hooks/token";
 pub(crate) const ORDER_PATH: &str = "/hooks/order";
 /// The path of SAML hook calls.
 pub(crate) const SAML_PATH: &str = "/hooks/saml";
+/// The path of registration hook calls.
+pub(crate) const SIGN_UP_PATH: &str = "/hooks/registration";
 /// The claim that the service adds to access tokens, and the attribute that it adds to assertions.
 pub(crate) const CLAIM: &str = "tier";
 
-/// Serves on `listener` until the process ends. Callers must send the header of their hook: the token, order or SAML hook.
-pub(crate) async fn serve(listener: TcpListener, [token, order, saml]: [Header; 3]) -> std::io::Result<()> {
+/// Serves on `listener` until the process ends. Callers must send the header of their hook: the token, order, SAML or registration hook.
+pub(crate) async fn serve(listener: TcpListener, [token, order, saml, sign_up]: [Header; 4]) -> std::io::Result<()> {
     let router = Router::new()
         .route(TOKEN_PATH, post(answer_token).with_state(token))
         .route(ORDER_PATH, post(answer_order).with_state(order))
-        .route(SAML_PATH, post(answer_saml).with_state(saml));
+        .route(SAML_PATH, post(answer_saml).with_state(saml))
+        .route(SIGN_UP_PATH, post(answer_sign_up).with_state(sign_up));
     axum::serve(listener, router).await
 }
 
@@ -94,4 +101,31 @@ async fn answer_saml(
     ]);
     let commands = json!([{ "type": "com.okta.assertion.patch", "value": operations }]);
     Ok(Json(json!({ "commands": commands, "debugContext": { "service": "sample" } })))
+}
+
+/// People with the invitation get a department; another invitation is refused at its field.
+async fn answer_sign_up(
+    State(secret): State<Header>,
+    headers: HeaderMap,
+    Json(request): Json<Value>,
+) -> Result<Json<Value>, StatusCode> {
+    check(&secret, &headers)?;
+    let code = request.pointer(&format!("/data/userProfile/{CODE}")).and_then(Value::as_str);
+    Ok(Json(match code {
+        None => json!({ "debugContext": { "service": "sample" } }),
+        Some(KNOWN_CODE) => {
+            let commands = json!([{ "type": "com.okta.user.profile.update", "value": { "department": "Partners" } }]);
+            json!({ "commands": commands, "debugContext": { "service": "sample" } })
+        }
+        Some(_) => {
+            let cause = json!({
+                "errorSummary": format!("This invitation has expired. Try {KNOWN_CODE}."),
+                "reason": "INVITE_EXPIRED",
+                "locationType": "body",
+                "location": format!("data.userProfile.{CODE}"),
+                "domain": "end-user",
+            });
+            json!({ "error": { "errorSummary": "Registration refused", "errorCauses": [cause] } })
+        }
+    }))
 }

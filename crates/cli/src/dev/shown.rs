@@ -116,6 +116,13 @@ impl Screen {
         self.step("saml", &heading, || json!({ "changed": false, "error": text }));
     }
 
+    /// The policy by which people sign up could not be set up; the other flows go on.
+    pub(super) fn no_sign_up(&self, error: &Error) {
+        let text = error.to_string();
+        let heading = format!("{CHANGED}The sign-up page is not ready: {}{CHANGED:#}", of_one_line(&text));
+        self.step("signUp", &heading, || json!({ "error": text }));
+    }
+
     /// What a SAML hook was sent of the assertion, and what the service provider got.
     pub(super) fn saml(&self, before: &Map<String, Value>, answer: &Value) {
         let Some(after) = answer.get("assertion").and_then(Value::as_object) else {
