@@ -130,12 +130,25 @@ pub struct Verified {
     /// Our own hash of the password, where it was made: to store in place of another system's hash that the password matches, or for
     /// a user without a hash once a service has verified the password.
     pub own_hash: Option<Secret>,
+    /// The org and the moment at which the work began, where somebody signs in.
+    paced: Option<(String, Instant)>,
+}
+
+impl Verified {
+    /// Waits, without a core, until the moment at which a refused sign-in of the org is answered ([`failed_pace`](crate::failed_pace)).
+    /// Whoever refuses calls it, also where the password fits: otherwise the time would tell that it does.
+    pub async fn refused(&self) {
+        let moment = self.paced.as_ref().and_then(|(org, began)| FAILED_PACE.answered_at(org, *began, Instant::now()));
+        if let Some(moment) = moment {
+            tokio::time::sleep_until(moment).await;
+        }
+    }
 }
 
 /// Verifies `password` against `hash`. Without a hash it takes as long and the result is "no match". For the hash of
-/// another system it takes as long as for our own, plus the cost of that hash; what that shows of a sign-in that fails is covered
-/// ([`failed_pace`](crate::failed_pace)). `begins` is called when this password
-/// gets its permit; it is dropped without a call when there is none in time, or when this future is dropped.
+/// another system it takes as long as for our own, plus the cost of that hash; [`Verified::refused`] covers what that shows of a
+/// sign-in that fails. `begins` is called when this password gets its permit; it is dropped without a call when there is none in
+/// time, or when this future is dropped.
 ///
 /// # Errors
 /// When there is no permit in time.
@@ -145,7 +158,6 @@ pub async fn verify_password(
     password: &Secret,
     begins: impl FnOnce() + Send + 'static,
 ) -> Result<Verified, PasswordError> {
-    let verdict = |fits| Verified { fits, own_hash: None };
     let (hash, password) = (hash.cloned(), password.clone());
     let (org, start) = (source.signs_in_to(), Arc::new(OnceLock::new()));
     let (of_org, started) = (org.clone(), Arc::clone(&start));
@@ -156,7 +168,7 @@ pub async fn verify_password(
         let Some(hash) = hash else {
             // The same work as for a user with a password, so that the time does not reveal which users exist.
             let own = hash_anew(memory, &password).ok();
-            return Verified { fits: false, own_hash: own.map(|hash| Secret::new(hash.to_string())) };
+            return (false, own.map(|hash| Secret::new(hash.to_string())));
         };
         if let Some(imported) = ImportedHash::from_stored(&hash) {
             let (own, fits) = (hash_anew(memory, &password), imported.fits(bytes));
@@ -164,18 +176,13 @@ pub async fn verify_password(
                 FAILED_PACE.met(&org, began.elapsed(), Instant::now());
             }
             let own_hash = own.ok().filter(|_| fits).map(|hash| Secret::new(hash.to_string()));
-            return Verified { fits, own_hash };
+            return (fits, own_hash);
         }
         let parsed = PasswordHash::new(hash.expose());
-        verdict(parsed.is_ok_and(|parsed| InMemory::of(memory).verify_password(bytes, &parsed).is_ok()))
+        (parsed.is_ok_and(|parsed| InMemory::of(memory).verify_password(bytes, &parsed).is_ok()), None)
     });
-    let verified = verified.await?;
-    let waits = org.zip(start.get()).filter(|_| !verified.fits);
-    if let Some(at) = waits.and_then(|(org, began)| FAILED_PACE.answered_at(&org, *began, Instant::now())) {
-        // Without the permit, and without a core.
-        tokio::time::sleep_until(at).await;
-    }
-    Ok(verified)
+    let (fits, own_hash) = verified.await?;
+    Ok(Verified { fits, own_hash, paced: org.zip(start.get().copied()) })
 }
 
 fn hash_anew(memory: &mut Vec<Block>, password: &Secret) -> password_hash::Result<PasswordHash> {
@@ -330,10 +337,14 @@ mod tests {
         assert!(FAILED_PACE.answered_at(&other.to_string(), now, now).is_none());
 
         FAILED_PACE.met(&org.to_string(), Duration::from_millis(600), now);
-        for hash in [None, Some(&slow)] {
+        let own = hash_password(&org, &password).await.unwrap();
+        // The last is the right password of a user who may not sign in.
+        for (hash, fits) in [(None, false), (Some(&slow), false), (Some(&own), true)] {
             let began = Instant::now();
             let verified = verify_password(source(&org, "Nobody"), hash, &password, || ()).await.unwrap();
-            assert!(!verified.fits && began.elapsed() >= Duration::from_millis(1_024), "{:?}", began.elapsed());
+            verified.refused().await;
+            assert_eq!(verified.fits, fits);
+            assert!(began.elapsed() >= Duration::from_millis(1_024), "{:?}", began.elapsed());
         }
     }
 

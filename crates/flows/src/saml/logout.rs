@@ -208,7 +208,7 @@ impl Logout<'_> {
         // One that ends a session is no stranger's, and each session is ended once. The answers to our own requests are the steps of
         // such a logout.
         let is_strangers = session.is_none() && found.as_ref().is_none_or(Vec::is_empty);
-        if is_strangers && !self.platform.may_sign_for_stranger(&self.org.org.id, self.caller) {
+        if is_strangers && !self.may_sign_for_stranger() {
             return Err(SamlProblem::TooManyStrangers);
         }
         let Some(found) = found else {
@@ -228,10 +228,17 @@ impl Logout<'_> {
         };
         let (then, progress) = match begun {
             Some(begun) => begun,
-            // They have ended already: what was asked for is the case.
+            // They have ended already: what was asked for is the case. Whoever has no session and ends none is a stranger.
+            None if session.is_none() && !is_strangers && !self.may_sign_for_stranger() => {
+                return Err(SamlProblem::TooManyStrangers);
+            }
             None => (LogoutStep::Redirect(self.response(app, &asking, SamlStatus::Success)?), Progress::Same),
         };
         Ok(LogoutAnswer { then, has_ended, progress })
+    }
+
+    fn may_sign_for_stranger(&self) -> bool {
+        self.platform.may_sign_for_stranger(&self.org.org.id, self.caller)
     }
 
     /// The sessions that a request means, those that have not ended: the browser's, if the app knows its user by the name of the

@@ -9,7 +9,7 @@ use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
     attempts::{ATTEMPTS_MAX, PasswordAttempts, UnmadeAttempt, key},
     events::login_actor,
-    passwords::{HashingSource, PASSWORD_BYTES_MAX, PasswordError, Verified, verify_password},
+    passwords::{HashingSource, PASSWORD_BYTES_MAX, PasswordError, verify_password},
     refusals::Refusal,
 };
 use tenterhook_store::StoreError;
@@ -76,19 +76,25 @@ pub async fn verify(
     let user = platform.store().find_user_by_login(&org.org.id, login).await?;
     let hash = user.as_ref().and_then(|user| user.password.hash());
     let source = HashingSource::SignIn(network, key(&org.org.id, login));
-    let Verified { fits, own_hash } = match verify_password(source, hash, password, || unmade.make()).await {
+    let mut verified = match verify_password(source, hash, password, || unmade.make()).await {
         Ok(verified) => verified,
         Err(PasswordError::Busy) => return Ok(Verdict::Busy),
         Err(error) => return Err(error.into()),
     };
-    match (user, own_hash) {
-        (Some(user), own_hash) if fits => accepted(platform, org, submitted, (user, own_hash), commitment).await,
+    let verdict = match (user, verified.own_hash.take()) {
+        (Some(user), own_hash) if verified.fits => {
+            accepted(platform, org, submitted, (user, own_hash), commitment).await?
+        }
         // Only a user who could then sign in is asked about.
         (Some(user), Some(hash)) if user.password == Password::ImportByHook && user.status == UserStatus::Active => {
-            imported(platform, org, caller, submitted, (user, hash), commitment).await
+            imported(platform, org, caller, submitted, (user, hash), commitment).await?
         }
-        (other, _) => Ok(wrong(platform, org, caller, login, other.as_ref())),
+        (other, _) => wrong(platform, org, caller, login, other.as_ref()),
+    };
+    if matches!(verdict, Verdict::NotActive(_) | Verdict::Wrong) {
+        verified.refused().await;
     }
+    Ok(verdict)
 }
 
 /// The verdict on a user whose stored hash the password matches. `own_hash` replaces the hash of another system.

@@ -37,6 +37,8 @@ const SERVICE_ERROR: &str = "SERVICE_ERROR";
 const NOT_STORED: &str = "NOT_STORED";
 /// The reason of a failure: somebody gave the user another password during the call.
 const PASSWORD_SET: &str = "PASSWORD_SET_MEANWHILE";
+/// The reason of a failure: the client went away before the service answered.
+const ABANDONED: &str = "ABANDONED";
 /// The reason of a failure: the user was removed during the call.
 const USER_REMOVED: &str = "USER_REMOVED_MEANWHILE";
 
@@ -87,36 +89,36 @@ pub(super) async fn import(
     commitment: &Commitment,
 ) -> Result<Imported, StoreError> {
     let Some(hook) = active_hook(org) else { return Ok(Imported::Unanswered(Box::new(user))) };
-    let told = |user: &User, failure: Option<&str>| log_import(platform, org, caller, (user, submitted.login), failure);
+    let firing = Firing { platform, org, caller, login: submitted.login, asked_about: Some(user.clone()) };
     match ask(platform, org, caller, (hook, &user), submitted).await {
         Answer::Verified => {}
         Answer::Unverified => {
-            told(&user, Some(UNVERIFIED));
+            firing.ended(&user, Some(UNVERIFIED));
             return Ok(Imported::Wrong(Box::new(user)));
         }
         Answer::None(why) => {
-            told(&user, Some(&why));
+            firing.ended(&user, Some(&why));
             return Ok(Imported::Unanswered(Box::new(user)));
         }
         Answer::TurnedAway(why) => {
-            told(&user, Some(&why));
+            firing.ended(&user, Some(&why));
             return Ok(Imported::Busy);
         }
     }
     commitment.begin();
     match store(platform, &user, &hash).await {
         Stored::Yes(user) => {
-            told(&user, None);
+            firing.ended(&user, None);
             Ok(Imported::SignedIn(Box::new(user)))
         }
         // The service knows the user: the sign-in succeeds, and the hook is asked again next time (`open-questions.md` G5).
         Stored::Failed(error) => {
             tracing::error!(org = %org.org.id, user = %user.id, %error, "user.password is verified and was not stored");
-            told(&user, Some(NOT_STORED));
+            firing.ended(&user, Some(NOT_STORED));
             Ok(Imported::SignedIn(Box::new(user)))
         }
         Stored::NotActive(user) => {
-            told(&user, Some(user.status.as_str()));
+            firing.ended(&user, Some(user.status.as_str()));
             Ok(Imported::SignedIn(Box::new(user)))
         }
         Stored::HasPassword(user) => {
@@ -126,16 +128,19 @@ pub(super) async fn import(
             let fits = match verified {
                 Ok(Verified { fits, .. }) => fits,
                 Err(PasswordError::Busy) => {
-                    told(&user, Some(PASSWORD_SET));
+                    firing.ended(&user, Some(PASSWORD_SET));
                     return Ok(Imported::Busy);
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    firing.ended(&user, Some(PASSWORD_SET));
+                    return Err(error.into());
+                }
             };
-            told(&user, if fits { None } else { Some(PASSWORD_SET) });
+            firing.ended(&user, if fits { None } else { Some(PASSWORD_SET) });
             Ok(if fits { Imported::SignedIn(Box::new(user)) } else { Imported::Wrong(Box::new(user)) })
         }
         Stored::Removed => {
-            told(&user, Some(USER_REMOVED));
+            firing.ended(&user, Some(USER_REMOVED));
             Ok(Imported::Wrong(Box::new(user)))
         }
     }
@@ -146,6 +151,46 @@ fn active_hook(org: &OrgSnapshot) -> Option<&InlineHook> {
     let event_type = &PasswordImport.description().event_type;
     let mut hooks = org.configuration.hooks.iter();
     hooks.find(|hook| hook.status == HookStatus::Active && hook.hook_type == *event_type)
+}
+
+/// A firing of the hook, which has its event however it ends.
+struct Firing<'a> {
+    platform: &'a Platform,
+    org: &'a OrgSnapshot,
+    caller: &'a Caller,
+    login: &'a str,
+    /// The user, until the event is written.
+    asked_about: Option<User>,
+}
+
+impl Firing<'_> {
+    /// Writes the event (`password-import.md` section 5).
+    fn ended(mut self, user: &User, failure: Option<&str>) {
+        self.asked_about = None;
+        self.log(user, failure);
+    }
+
+    fn log(&self, user: &User, failure: Option<&str>) {
+        let (name, value) = IMPORT_TYPE;
+        let detail = [(name.to_owned(), Value::from(value))].into_iter().collect();
+        let target = Target { detail: Some(detail), ..user_target(user) };
+        let (event_type, message) = IMPORT_PASSWORD;
+        let actor = login_actor(Some(user), self.login);
+        let event = Event::of_caller(self.platform.stamp(), &self.org.org.id, self.caller, actor);
+        let event = event.named(event_type, message).about([Cow::Owned(target)]);
+        self.platform.log_event(match failure {
+            Some(reason) => event.failed(reason),
+            None => event,
+        });
+    }
+}
+
+impl Drop for Firing<'_> {
+    fn drop(&mut self) {
+        if let Some(user) = self.asked_about.take() {
+            self.log(&user, Some(ABANDONED));
+        }
+    }
 }
 
 async fn ask(
@@ -223,24 +268,4 @@ async fn store(platform: &Platform, user: &User, hash: &Secret) -> Stored {
         }
     }
     Stored::Failed(StoreError::Unavailable("the user is changed by others all the time".to_owned()))
-}
-
-/// The event after each call of the hook (`password-import.md` section 5).
-fn log_import(
-    platform: &Platform,
-    org: &OrgSnapshot,
-    caller: &Caller,
-    (user, login): (&User, &str),
-    failure: Option<&str>,
-) {
-    let (name, value) = IMPORT_TYPE;
-    let detail = [(name.to_owned(), Value::from(value))].into_iter().collect();
-    let target = Target { detail: Some(detail), ..user_target(user) };
-    let (event_type, message) = IMPORT_PASSWORD;
-    let event = Event::of_caller(platform.stamp(), &org.org.id, caller, login_actor(Some(user), login));
-    let event = event.named(event_type, message).about([Cow::Owned(target)]);
-    platform.log_event(match failure {
-        Some(reason) => event.failed(reason),
-        None => event,
-    });
 }

@@ -192,6 +192,11 @@ pub async fn activate(
     }
     for _ in 0..JUDGED_MAX {
         let mut user = get(platform, administrator, id_or_login).await?;
+        if user.password != Password::None {
+            // Somebody has set one, or armed the user, since.
+            transition(platform, administrator, id_or_login, UserTransition::Activate).await?;
+            return Ok(Activated::Done);
+        }
         follow(&mut user, UserTransition::Provision, platform.now())?;
         let letter = match place.as_ref() {
             Some(_) => Some(address_of(&user)?),

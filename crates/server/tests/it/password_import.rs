@@ -3,7 +3,11 @@
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
-use tenterhook_testkit::postgres::{URL_VARIABLE, execute};
+use tenterhook_testkit::{
+    postgres::{URL_VARIABLE, execute},
+    wait::until,
+};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use crate::{
     harness::{Answer, Behaviour, Service, World, hook_body},
@@ -426,4 +430,26 @@ async fn a_hook_stands_alone_and_has_one_type() {
         assert!(refused.text().contains(cause), "{cause}: {}", refused.text());
     }
     assert_eq!(world.api("GET", &format!("/api/v1/users/{LOGIN}"), None).await.status, 404, "nobody was created");
+}
+
+/// `password-import.md` section 5: each firing has its event, and the service has seen the password.
+#[tokio::test]
+async fn a_call_that_its_client_does_not_wait_for_has_its_event() {
+    let world = World::start().await;
+    let service = Service::start(Behaviour::Silent).await;
+    import_hook(&world, service.address).await;
+    user_to_import(&world, LOGIN).await;
+    let body = json!({ "username": LOGIN, "password": OLD }).to_string();
+    let mut stream = TcpStream::connect(world.address).await.unwrap();
+    let head = format!(
+        "POST /api/v1/authn HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        world.address,
+        body.len()
+    );
+    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    let engine = world.platform.engine();
+    until("the hook is asked", || engine.in_flight() == 1).await;
+    drop(stream);
+    until("the call has ended", || engine.in_flight() == 0).await;
+    assert_eq!(imports(&world).await, [outcome(LOGIN, Some("ABANDONED"))]);
 }
