@@ -17,7 +17,7 @@ use super::{
     diff::{self, Line},
     failure::Failure,
     flow::{Flow, FlowChoice},
-    order,
+    old_system, order,
     registration::{DevHook, Registration, associate},
     saml::{self, DevSamlApp},
     shown::{FlowScreen, Issued, Screen, was_service_asked},
@@ -47,6 +47,8 @@ pub(crate) struct Demonstration {
     pub(crate) order: Registration,
     /// The SAML hook.
     pub(crate) saml: Registration,
+    /// The password import hook.
+    pub(crate) password_import: Registration,
     /// The SAML app, once it is set up.
     pub(crate) saml_app: OnceLock<DevSamlApp>,
     /// The registration hook.
@@ -83,6 +85,7 @@ impl Demonstration {
             DevHook::Order => &self.order,
             DevHook::Saml => &self.saml,
             DevHook::SignUp => &self.sign_up,
+            DevHook::PasswordImport => &self.password_import,
         }
     }
 
@@ -112,11 +115,12 @@ impl Demonstration {
             Ok(path) => drop(self.sign_up_page.set(path)),
             Err(error) => screen.no_sign_up(&error),
         }
+        let old_system = old_system::set_up(self.client, admin_token, &self.password_import).await;
         // A declaration or an app that the user has changed may not fit; the other flows do not need it.
         match self.flow.hook() {
             DevHook::Order => screen.hook(&order_hook?, &self.order),
             DevHook::Saml => screen.hook(&saml_hook?, &self.saml),
-            DevHook::Token | DevHook::SignUp => {
+            DevHook::Token | DevHook::SignUp | DevHook::PasswordImport => {
                 screen.hook(&hook_id, &self.registration);
                 if let Err(error) = order_hook {
                     screen.no_order(&error);
@@ -167,6 +171,7 @@ impl Demonstration {
         }
         if self.flow.flows().len() > 1 {
             self.saml_step(platform, &mut witnessed, log, screen).await?;
+            self.old_system_step(platform, old_system, log, screen).await;
             screen.failures(&failures);
         }
         // What a service leaves alone is a failure when it leaves everything alone.
@@ -210,6 +215,26 @@ impl Demonstration {
         };
         screen.saml(&before, &answer);
         Ok(())
+    }
+
+    /// The first sign-in of a user of the old system, in one line, on which the result of the token flows does not depend.
+    async fn old_system_step(
+        &self,
+        platform: &Arc<Platform>,
+        set_up: Result<(), Error>,
+        log: &mut Log,
+        screen: &Screen,
+    ) {
+        let migrated = match (set_up, self.saml_app.get()) {
+            (Err(error), _) => Err(error),
+            // Somebody signs in at a page of an app; the SAML app is said to be missing already.
+            (Ok(()), None) => return,
+            (Ok(()), Some(app)) => old_system::migrate(self.client, self.admin_token.expose(), app).await,
+        };
+        platform.log().flush().await;
+        // Its events are not shown again after the demonstration.
+        let _ = newest_invocation(log);
+        screen.migrated(&migrated);
     }
 
     /// Shows an invocation and the tokens that were issued after it.

@@ -13,6 +13,7 @@ mod folder;
 mod hook_said;
 mod layout;
 mod mails;
+mod old_system;
 mod one_line;
 mod order;
 mod pages;
@@ -141,6 +142,7 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
     };
     let (mut registration, mut order) = (register(DevHook::Token), register(DevHook::Order));
     let (mut saml, mut sign_up) = (register(DevHook::Saml), register(DevHook::SignUp));
+    let mut password_import = register(DevHook::PasswordImport);
     let pages = Pages::default();
 
     let (witnessed_in, witnessed) = mpsc::channel(WITNESSED_MAX);
@@ -173,7 +175,7 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
 
     let world = provision::demonstration(&server.platform, &secrets.provisioned()).await?;
     provision::host_token(&server.platform, "Development host", &secrets.host_token, &[order::POINT.parse()?]).await?;
-    start_sample_service([&mut registration, &mut order, &mut saml, &mut sign_up]).await?;
+    start_sample_service([&mut registration, &mut order, &mut saml, &mut sign_up, &mut password_import]).await?;
     let mut log = server.platform.log().subscribe();
     let base_url = format!("http://{}", server.address);
     let demonstration = Arc::new(Demonstration {
@@ -191,6 +193,7 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
         registration,
         order,
         saml,
+        password_import,
         saml_app: OnceLock::new(),
         sign_up,
         sign_up_page: OnceLock::new(),
@@ -220,8 +223,9 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Starts the service of the hooks that call none of the user: the token, the order, the SAML and the registration hook.
-async fn start_sample_service(hooks: [&mut Registration; 4]) -> Result<(), Error> {
+/// Starts the service of the hooks that call none of the user: the token, the order, the SAML, the registration and the password import
+/// hook.
+async fn start_sample_service(hooks: [&mut Registration; 5]) -> Result<(), Error> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = format!("http://{}", listener.local_addr()?);
     let paths = [
@@ -229,6 +233,7 @@ async fn start_sample_service(hooks: [&mut Registration; 4]) -> Result<(), Error
         sample_service::ORDER_PATH,
         sample_service::SAML_PATH,
         sample_service::SIGN_UP_PATH,
+        sample_service::PASSWORD_PATH,
     ];
     let secrets = hooks.each_ref().map(|hook| hook.secret.clone());
     for (hook, path) in hooks.into_iter().zip(paths).filter(|(hook, _)| hook.uri.is_empty()) {

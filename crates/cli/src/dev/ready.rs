@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{
     code_flow::{COPIED_STATE, COPIED_VERIFIER, token_path},
     demonstration::{Demonstration, SCOPE},
+    old_system::TO_MIGRATE,
     order, pages,
     registration::{DevHook, SecretPlace},
     service_provider,
@@ -23,6 +24,7 @@ fn example_hook(hook: DevHook) -> &'static str {
         DevHook::Order => "--flow order --hook http://127.0.0.1:3000/hooks/order",
         DevHook::Saml => "--flow saml --hook http://127.0.0.1:3000/hooks/saml",
         DevHook::SignUp => "--flow both",
+        DevHook::PasswordImport => "--hook http://127.0.0.1:3000/hooks/password",
     }
 }
 
@@ -38,6 +40,7 @@ impl Screen {
         let authorize = format!("{base}{}", code_flow.authorize_path(COPIED_STATE, COPIED_VERIFIER, &[]));
         let exchange = exchange_command(demonstration, "CODE", COPIED_VERIFIER);
         let sign_in = format!("{base}{}", pages::SIGN_IN_PATH);
+        let migrate = format!("{sign_in}?login={}", TO_MIGRATE.login);
         let saml = demonstration.saml_app.get();
         let saml_sign_on = format!("{base}{}", service_provider::SIGN_ON_PATH);
         let sign_up = demonstration.sign_up_page.get().map(|path| format!("{base}{path}"));
@@ -75,6 +78,7 @@ impl Screen {
                     },
                     "users": world.user_logins,
                     "userPassword": password,
+                    "userToMigrate": { "login": TO_MIGRATE.login, "oldPassword": TO_MIGRATE.password },
                     "signInUrl": sign_in,
                     "samlSignOnUrl": saml.map(|_| &saml_sign_on),
                     "samlMetadataUrl": saml.map(|app| &app.metadata_url),
@@ -120,7 +124,15 @@ impl Screen {
         let commands = commands.into_iter().map(|(what, command)| (what.to_owned(), command));
         let saml = saml.map(|_| (saml_sign_on_text(login), saml_sign_on));
         let sign_up = sign_up.map(|url| (sign_up_text(), url));
-        for (what, command) in commands.chain([code_flow]).chain(saml).chain(sign_up) {
+        let password_import = (
+            format!(
+                "password import: open this in a browser and sign in as {} with the old password `{}`; the sample service verifies it \
+                 once, and the log below says so",
+                TO_MIGRATE.login, TO_MIGRATE.password
+            ),
+            migrate,
+        );
+        for (what, command) in commands.chain([code_flow]).chain(saml).chain(sign_up).chain([password_import]) {
             println!("  {FAINT}# {what}{FAINT:#}\n  {command}");
         }
         if !demonstration.own_service {

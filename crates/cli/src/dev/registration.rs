@@ -9,7 +9,7 @@ use tenterhook_management::provision::DemonstrationOrg;
 
 use super::{
     client::{Client, Refused},
-    order,
+    old_system, order,
 };
 use crate::Error;
 
@@ -45,11 +45,13 @@ pub(crate) enum DevHook {
     Saml,
     /// The one of the policy by which people sign up.
     SignUp,
+    /// The one of users whose passwords are in an old system.
+    PasswordImport,
 }
 
 impl DevHook {
     /// All of them.
-    pub(crate) const ALL: [Self; 4] = [Self::Token, Self::Order, Self::Saml, Self::SignUp];
+    pub(crate) const ALL: [Self; 5] = [Self::Token, Self::Order, Self::Saml, Self::SignUp, Self::PasswordImport];
 
     /// Its name in the org.
     pub(crate) fn name(self) -> &'static str {
@@ -58,6 +60,7 @@ impl DevHook {
             Self::Order => "Development order hook",
             Self::Saml => "Development SAML hook",
             Self::SignUp => "Development registration hook",
+            Self::PasswordImport => "Development password import hook",
         }
     }
 
@@ -67,6 +70,7 @@ impl DevHook {
             Self::Order => order::POINT,
             Self::Saml => "com.okta.saml.tokens.transform",
             Self::SignUp => "com.okta.user.pre-registration",
+            Self::PasswordImport => old_system::TYPE,
         }
     }
 
@@ -77,13 +81,14 @@ impl DevHook {
             Self::Order => "order hook",
             Self::Saml => "SAML hook",
             Self::SignUp => "registration hook",
+            Self::PasswordImport => "password import hook",
         }
     }
 
     /// The policy with which it is made; later ones are the user's.
     fn first_policy(self) -> Value {
         match self {
-            Self::Token | Self::Saml | Self::SignUp => json!({}),
+            Self::Token | Self::Saml | Self::SignUp | Self::PasswordImport => json!({}),
             Self::Order => order::first_policy(),
         }
     }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::{
+    old_system,
     order::POINT,
     registration::Header,
     sign_up::{CODE, KNOWN_CODE},
@@ -23,16 +24,23 @@ pub(crate) const ORDER_PATH: &str = "/hooks/order";
 pub(crate) const SAML_PATH: &str = "/hooks/saml";
 /// The path of registration hook calls.
 pub(crate) const SIGN_UP_PATH: &str = "/hooks/registration";
+/// The path of password import hook calls.
+pub(crate) const PASSWORD_PATH: &str = "/hooks/password";
 /// The claim that the service adds to access tokens, and the attribute that it adds to assertions.
 pub(crate) const CLAIM: &str = "tier";
 
-/// Serves on `listener` until the process ends. Callers must send the header of their hook: the token, order, SAML or registration hook.
-pub(crate) async fn serve(listener: TcpListener, [token, order, saml, sign_up]: [Header; 4]) -> std::io::Result<()> {
+/// Serves on `listener` until the process ends. Callers must send the header of their hook: the token, order, SAML, registration or
+/// password import hook.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    [token, order, saml, sign_up, password]: [Header; 5],
+) -> std::io::Result<()> {
     let router = Router::new()
         .route(TOKEN_PATH, post(answer_token).with_state(token))
         .route(ORDER_PATH, post(answer_order).with_state(order))
         .route(SAML_PATH, post(answer_saml).with_state(saml))
-        .route(SIGN_UP_PATH, post(answer_sign_up).with_state(sign_up));
+        .route(SIGN_UP_PATH, post(answer_sign_up).with_state(sign_up))
+        .route(PASSWORD_PATH, post(answer_password).with_state(password));
     axum::serve(listener, router).await
 }
 
@@ -128,4 +136,18 @@ async fn answer_sign_up(
             json!({ "error": { "errorSummary": "Registration refused", "errorCauses": [cause] } })
         }
     }))
+}
+
+/// Whether the password is the one of the old system. A real service compares with a hash.
+async fn answer_password(
+    State(secret): State<Header>,
+    headers: HeaderMap,
+    Json(request): Json<Value>,
+) -> Result<Json<Value>, StatusCode> {
+    check(&secret, &headers)?;
+    let typed = |member: &str| request.pointer("/data/context/credential").and_then(|it| it.get(member)?.as_str());
+    let (username, password) = (typed("username").unwrap_or_default(), typed("password").unwrap_or_default());
+    let credential = if old_system::knows(username, password) { "VERIFIED" } else { "UNVERIFIED" };
+    let command = json!({ "type": "com.okta.action.update", "value": { "credential": credential } });
+    Ok(Json(json!({ "commands": [command], "debugContext": { "service": "sample" } })))
 }

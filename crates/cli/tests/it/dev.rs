@@ -66,7 +66,8 @@ fn the_demonstration_shows_every_step_and_a_second_start_uses_everything_again()
     assert_eq!(status, 0, "{first:?}");
     let names: Vec<_> = first.iter().map(|step| step["step"].as_str().unwrap()).collect();
     let of_flow = ["request", "answer", "claims", "timings", "event", "token"];
-    assert_eq!(names, [&["hook"][..], &of_flow, &of_flow, &["saml"]].concat());
+    assert_eq!(names, [&["hook"][..], &of_flow, &of_flow, &["saml", "passwordImport"]].concat());
+    assert_eq!(step(&first, "passwordImport")["imported"], true, "{first:?}");
     assert_eq!(step(&first, "request")["headers"]["authorization"], "••••", "the secret is masked");
     assert_eq!(step(&first, "request")["body"]["eventType"], "com.okta.oauth2.tokens.transform");
     assert_eq!(step(&first, "claims")["outcome"], "APPLIED");
@@ -195,11 +196,11 @@ fn a_kill_loses_no_acknowledged_write() {
             acknowledged
         }
     });
-    // The process is killed while writes are in progress, after a few were acknowledged. Three hooks are those of `dev`, and
+    // The process is killed while writes are in progress, after a few were acknowledged. Four hooks are those of `dev`, and
     // one may not be acknowledged yet.
     loop {
         let (_, hooks) = api(&base, &token, "GET", "/api/v1/inlineHooks", None).unwrap();
-        if hooks.as_array().unwrap().len() >= 24 {
+        if hooks.as_array().unwrap().len() >= 25 {
             break;
         }
     }
