@@ -47,14 +47,12 @@ pub(super) async fn set_up(client: Client, admin_token: &str, registration: &Reg
     for OldUser { login, name: (first, last), .. } in [MIGRATED, TO_MIGRATE] {
         let found = format!("/api/v1/users?search=profile.login%20eq%20%22{login}%22");
         let known = client.json("GET", &found, admin_token, None).await?;
-        let mut body = json!({ "credentials": { "password": { "hook": { "type": "default" } } } });
-        let path = match known.pointer("/0/id").and_then(Value::as_str) {
-            Some(id) => format!("/api/v1/users/{id}"),
-            None => {
-                let profile = json!({ "login": login, "email": login, "firstName": first, "lastName": last });
-                body.as_object_mut().ok_or("The body is an object")?.insert("profile".to_owned(), profile);
-                "/api/v1/users?activate=true".to_owned()
-            }
+        let credentials = json!({ "password": { "hook": { "type": "default" } } });
+        let (path, body) = if let Some(id) = known.pointer("/0/id").and_then(Value::as_str) {
+            (format!("/api/v1/users/{id}"), json!({ "credentials": credentials }))
+        } else {
+            let profile = json!({ "login": login, "email": login, "firstName": first, "lastName": last });
+            ("/api/v1/users?activate=true".to_owned(), json!({ "profile": profile, "credentials": credentials }))
         };
         client.json("POST", &path, admin_token, Some(body)).await?;
     }

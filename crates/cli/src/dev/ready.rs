@@ -10,7 +10,7 @@ use super::{
     demonstration::{Demonstration, SCOPE},
     old_system::TO_MIGRATE,
     order, pages,
-    registration::{DevHook, SecretPlace},
+    registration::{DevHook, Registration, SecretPlace},
     service_provider,
     shown::Screen,
     sign_up::KNOWN_CODE,
@@ -90,14 +90,7 @@ impl Screen {
             });
         }
         self.step("ready", "Ready", || json!({}));
-        let secret = &registration.secret;
-        let hook_secret = match &registration.secret_place {
-            SecretPlace::Given => format!("`{}`, as given with `--header`", secret.name),
-            SecretPlace::Memory => format!("{}: {}", secret.name, secret.value.expose()),
-            SecretPlace::File(path) => {
-                format!("{}: the text `serviceAuthorization` in {}", secret.name, path.display())
-            }
-        };
+        let hook_secret = secret_text(registration);
         for (name, value) in [
             ("Start page", format!("{base}/")),
             ("Base URL", base.clone()),
@@ -124,14 +117,7 @@ impl Screen {
         let commands = commands.into_iter().map(|(what, command)| (what.to_owned(), command));
         let saml = saml.map(|_| (saml_sign_on_text(login), saml_sign_on));
         let sign_up = sign_up.map(|url| (sign_up_text(), url));
-        let password_import = (
-            format!(
-                "password import: open this in a browser and sign in as {} with the old password `{}`; the sample service verifies it \
-                 once, and the log below says so",
-                TO_MIGRATE.login, TO_MIGRATE.password
-            ),
-            migrate,
-        );
+        let password_import = (password_import_text(), migrate);
         for (what, command) in commands.chain([code_flow]).chain(saml).chain(sign_up).chain([password_import]) {
             println!("  {FAINT}# {what}{FAINT:#}\n  {command}");
         }
@@ -141,6 +127,27 @@ impl Screen {
         }
         println!("\n{HEADING}System Log{HEADING:#} {FAINT}(Ctrl-C ends){FAINT:#}");
     }
+}
+
+/// Where the secret of a hook is.
+fn secret_text(registration: &Registration) -> String {
+    let secret = &registration.secret;
+    match &registration.secret_place {
+        SecretPlace::Given => format!("`{}`, as given with `--header`", secret.name),
+        SecretPlace::Memory => format!("{}: {}", secret.name, secret.value.expose()),
+        SecretPlace::File(path) => {
+            format!("{}: the text `serviceAuthorization` in {}", secret.name, path.display())
+        }
+    }
+}
+
+/// What a first sign-in of a migrated user shows.
+fn password_import_text() -> String {
+    format!(
+        "password import: open this in a browser and sign in as {} with the old password `{}`; the sample service verifies it once, and \
+         the log below says so",
+        TO_MIGRATE.login, TO_MIGRATE.password
+    )
 }
 
 /// What a sign-on with SAML shows.

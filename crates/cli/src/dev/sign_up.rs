@@ -19,12 +19,11 @@ pub(super) async fn set_up(client: Client, admin_token: &str, registration: &Reg
     let known = client.json("GET", "/api/v1/policies?type=PROFILE_ENROLLMENT", admin_token, None).await?;
     let known = known.as_array().and_then(|all| all.iter().find(|policy| text(policy, "/name") == Some(NAME)));
     let is_new = known.is_none();
-    let policy = match known {
-        Some(policy) => policy.clone(),
-        None => {
-            let policy = json!({ "name": NAME, "status": "ACTIVE", "type": "PROFILE_ENROLLMENT" });
-            client.json("POST", "/api/v1/policies", admin_token, Some(policy)).await?
-        }
+    let policy = if let Some(policy) = known {
+        policy.clone()
+    } else {
+        let policy = json!({ "name": NAME, "status": "ACTIVE", "type": "PROFILE_ENROLLMENT" });
+        client.json("POST", "/api/v1/policies", admin_token, Some(policy)).await?
     };
     let id = text(&policy, "/id").ok_or("The policy has no id")?;
     let path = format!("/api/v1/policies/{id}/rules");
