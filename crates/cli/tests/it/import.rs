@@ -38,6 +38,9 @@ fn users_of_a_file_are_armed_once_and_each_bad_row_is_named_by_its_line() {
         json!({ "profile": profile("has@x.example"), "credentials": { "password": { "value": "Has-1-lantern" } } });
     call("POST", "/api/v1/users", Some(&with_password));
     call("POST", "/api/v1/users", Some(&json!({ "profile": profile("bare@x.example") })));
+    call("POST", "/api/v1/users?activate=false", Some(&json!({ "profile": profile("new@x.example") })));
+    call("POST", "/api/v1/users", Some(&json!({ "profile": profile("reset@x.example") })));
+    call("POST", "/api/v1/users/reset@x.example/lifecycle/reset_password?sendEmail=false", None);
 
     let file = folder.path().join("users.csv");
     let path = file.to_str().unwrap();
@@ -48,20 +51,23 @@ fn users_of_a_file_are_armed_once_and_each_bad_row_is_named_by_its_line() {
         ,no-login@x.example,No,Login,,\n\
         bad@x.example,bad@x.example,Bad,Badge,seven,\n\
         short@x.example\n\
-        grace@x.example,grace@x.example,Grace,Lindqvist,,Ops\n";
+        grace@x.example,grace@x.example,Grace,Lindqvist,,Ops\n\
+        new@x.example,new@x.example,New,User,,\n\
+        reset@x.example,reset@x.example,Reset,User,,\n";
     fs::write(&file, rows).unwrap();
     let (done, printed, said) = import(&[path, "--config", &config, "--password-hook"]);
     assert!(!done, "{printed}{said}");
     assert_eq!(
         printed,
-        "rows: 7\nadded: 2\narmed: 1 (they were there without a password)\narmed before: 0\nleft alone: 1 (they have a password)\n\
-         refused: 3\n",
+        "rows: 9\nadded: 2\narmed: 2 (they were there without a password)\narmed before: 0\nleft alone: 1 (they have a password)\n\
+         refused: 4\n",
         "{said}"
     );
     for text in [
         "line 5: login:",
         "line 6: badge: The field must be an integer",
         "line 7: it has 1 cells, and the first line 6",
+        "line 10: login: The user is in RECOVERY",
     ] {
         assert!(said.contains(text), "{text}: {said}");
     }
@@ -78,19 +84,24 @@ fn users_of_a_file_are_armed_once_and_each_bad_row_is_named_by_its_line() {
     );
     assert!(ada["profile"].get("department").is_none(), "an empty cell is not set");
     assert_eq!(call("GET", "/api/v1/users/bare@x.example", None)["credentials"]["provider"]["type"], "IMPORT");
+    let activated = call("GET", "/api/v1/users/new@x.example", None);
+    assert_eq!(
+        (&activated["status"], &activated["credentials"]["provider"]["type"]),
+        (&json!("ACTIVE"), &json!("IMPORT"))
+    );
     assert_eq!(call("GET", "/api/v1/users/has@x.example", None)["credentials"]["provider"]["type"], "OKTA");
 
     let good =
-        rows.lines().filter(|line| !line.starts_with(",no") && !line.starts_with("bad") && !line.starts_with("short"));
+        rows.lines().filter(|line| ![",no", "bad", "short", "reset"].iter().any(|wrong| line.starts_with(wrong)));
     fs::write(&file, good.flat_map(|line| [line, "\n"]).collect::<String>()).unwrap();
     let (done, printed, said) = import(&[path, "--config", &config, "--password-hook"]);
-    assert!(done && printed.contains("added: 0\n") && printed.contains("armed before: 3\n"), "{printed}{said}");
+    assert!(done && printed.contains("added: 0\n") && printed.contains("armed before: 4\n"), "{printed}{said}");
     let set = json!({ "credentials": { "password": { "value": "New-2-lantern" } } });
     call("POST", "/api/v1/users/grace@x.example", Some(&set));
     let (done, printed, said) = import(&[path, "--config", &config, "--report"]);
     assert!(
-        done && printed.starts_with("rows: 4\nmigrated: 2 (")
-            && printed.contains("\nwaiting: 2 (")
+        done && printed.starts_with("rows: 5\nmigrated: 2 (")
+            && printed.contains("\nwaiting: 3 (")
             && printed.contains("\nnot in the org: 0\n"),
         "{printed}{said}"
     );

@@ -302,7 +302,7 @@ mod tests {
             ("email", "", BLANK),
             ("email", "   ", BLANK),
             ("email", "ada", "Enter an email address, such as name@example.com."),
-            ("email", "ada@example.com\u{7f}", "Enter an email address, such as name@example.com."),
+            ("email", "ada@example.com,b@example.com", "Enter an email address, such as name@example.com."),
             ("email", long.as_str(), "The field has an invalid value"),
             ("age", "36.5", "Enter a whole number."),
             ("age", "9223372036854775808", "Enter a whole number."),

@@ -8,7 +8,7 @@ use tenterhook_contract::id::UserId;
 use tenterhook_model::{Password, Profile, User, UserStatus, UserTransition};
 use tenterhook_platform::{
     OrgSnapshot, Platform,
-    events::{CREATE_USER, UPDATE_PASSWORD, system_event, user_target},
+    events::{ACTIVATE_USER, CREATE_USER, UPDATE_PASSWORD, system_event, user_target},
 };
 use tenterhook_store::StoreError;
 
@@ -23,7 +23,7 @@ use crate::{
 pub enum Armed {
     /// It was added, active and armed.
     Added,
-    /// It was there without a password, and is armed now. Its attributes stay as they are.
+    /// It was there without a password, and is armed now; one who was to be activated is active. Its attributes stay as they are.
     Armed,
     /// It was armed already; nothing was changed.
     Before,
@@ -86,6 +86,10 @@ impl<'a> Import<'a> {
                 Password::None if user.status == UserStatus::Deprovisioned => {
                     return Err(ManagementError::field("login", "The user has left"));
                 }
+                // An administrator took the password away on purpose.
+                Password::None if user.status == UserStatus::Recovery => {
+                    return Err(ManagementError::field("login", "The user is in RECOVERY: a link sets the password"));
+                }
                 Password::None => {}
             }
             if self.arm_known(user).await? {
@@ -132,11 +136,16 @@ impl<'a> Import<'a> {
     async fn arm_known(&self, mut user: User) -> Result<bool, ManagementError> {
         let now = self.platform.now();
         // Whoever is to set a first password signs in with the old one instead.
-        lifecycle::follow(&mut user, UserTransition::SetPassword, now)?;
+        let is_new = matches!(user.status, UserStatus::Staged | UserStatus::Provisioned);
+        let transition = if is_new { UserTransition::Activate } else { UserTransition::SetPassword };
+        lifecycle::follow(&mut user, transition, now)?;
         user.password = Password::ImportByHook;
         user.last_updated = now;
         let replaced = self.platform.store().replace_user(&user).await.map_err(|error| login_taken(error.into()))?;
         if replaced {
+            if is_new {
+                self.log(ACTIVATE_USER, &user);
+            }
             self.log(UPDATE_PASSWORD, &user);
         }
         Ok(replaced)

@@ -73,7 +73,7 @@ async fn a_client_asks_for_what_its_grants_need() {
             "redirect_uris: Write absolute URIs",
         ),
         (ClientRequest { grant_types: Given::Absent, ..request("a", "none") }, "grant_types: Write"),
-        (ClientRequest { grant_types: texts(&["password"]), ..request("a", "none") }, "grant_types: Write"),
+        (ClientRequest { grant_types: texts(&["implicit"]), ..request("a", "none") }, "grant_types: Write"),
         (
             ClientRequest { grant_types: texts(&["client_credentials"]), ..request("a", "none") },
             "grant_types: A public client cannot use `client_credentials`",

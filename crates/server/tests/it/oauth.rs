@@ -378,7 +378,7 @@ async fn clients_authenticate_as_registered() {
     let scope =
         world.form("token", Some(&world.basic()), &[("grant_type", "client_credentials"), ("scope", "openid")]).await;
     assert_eq!(scope.json()["error"], "invalid_scope");
-    let grant = world.form("token", Some(&world.basic()), &[("grant_type", "password")]).await;
+    let grant = world.form("token", Some(&world.basic()), &[("grant_type", "implicit")]).await;
     assert_eq!(grant.json()["error"], "unsupported_grant_type");
 }
 

@@ -48,7 +48,7 @@ async fn a_wrong_secret_and_a_policy_that_refuses_are_logged_with_their_reason()
     let posted = [form[0], form[1], ("client_id", &id), ("client_secret", WRONG_SECRET)];
     assert_eq!(world.form("token", None, &posted).await.status, 401);
     assert_eq!(world.form("token", Some(&world.basic()), &[form[0], ("scope", "nothing")]).await.status, 400);
-    assert_eq!(world.form("token", Some(&world.basic()), &[("grant_type", "password")]).await.status, 400);
+    assert_eq!(world.form("token", Some(&world.basic()), &[("grant_type", "implicit")]).await.status, 400);
     deactivate_policies(&world).await;
     let refused = world.client_credentials().await;
     assert_eq!((refused.status.as_u16(), refused.json()["error"].as_str()), (400, Some("access_denied")));
