@@ -34,18 +34,20 @@ impl StrangerRegistrations {
         Self { bounds: Mutex::new(StrangerBounds::new(RATES, Instant::now())), people: PasswordAttempts::default() }
     }
 
-    fn take(&self, org: &OrgId, person: &str, network: Network, now: Instant) -> bool {
+    fn take(&self, org: &OrgId, people: &[String], network: Network, now: Instant) -> bool {
+        let may = |person: &String| {
+            self.people.begin(org, person, network, now).is_some_and(|attempt| attempt <= ATTEMPTS_MAX)
+        };
         // No code that runs under the lock can leave the bounds half changed.
-        self.bounds.lock().unwrap_or_else(PoisonError::into_inner).take(org, network, now)
-            && self.people.begin(org, person, network, now).is_some_and(|attempt| attempt <= ATTEMPTS_MAX)
+        self.bounds.lock().unwrap_or_else(PoisonError::into_inner).take(org, network, now) && people.iter().all(may)
     }
 }
 
 impl Platform {
-    /// Whether a person may try to sign up now. `person` is the email address or the login of the form. Ask once for each form
-    /// that is valid, before anything is looked up.
-    pub fn may_register(&self, org: &OrgId, caller: &Caller, person: &str) -> bool {
-        self.stranger_registrations().take(org, person, caller.network(), Instant::now())
+    /// Whether a person may try to sign up now. `people` are the email address and the login of the form, as far as it has them. Ask
+    /// once for each form that is valid, before anything is looked up.
+    pub fn may_register(&self, org: &OrgId, caller: &Caller, people: &[String]) -> bool {
+        self.stranger_registrations().take(org, people, caller.network(), Instant::now())
     }
 }
 
@@ -61,7 +63,7 @@ mod tests {
         let org = |number: u8| OrgId::from_parts(1, [number; 8]);
         let network = |number: u32| Network::of(Ipv4Addr::from(number).into());
         let take = |number: u8, person: &str, of: u32, seconds: u64| {
-            registrations.take(&org(number), person, network(of), start + Duration::from_secs(seconds))
+            registrations.take(&org(number), &[person.to_owned()], network(of), start + Duration::from_secs(seconds))
         };
         let taken = |number: u8, networks: std::ops::Range<u32>, times: u32| {
             let requests = networks.flat_map(|of| (0..times).map(move |it| (of, it)));

@@ -149,8 +149,11 @@ impl Registering<'_> {
         let Self { platform, org, caller, policy, .. } = *self;
         let text = |name: &str| attributes.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (login, email) = (text(LOGIN), text(EMAIL));
-        let person = if email.is_empty() { &login } else { &email };
-        if !platform.may_register(&org.org.id, caller, person) {
+        // By both: the mail may go to the owner of the login.
+        let mut people = vec![login.to_lowercase(), email.to_lowercase()];
+        people.dedup();
+        people.retain(|person| !person.is_empty());
+        if !platform.may_register(&org.org.id, caller, &people) {
             return Err(self.ended(&login, "TOO_MANY_ATTEMPTS", SignedUp::TooManyAttempts));
         }
         self.check_room(&login).await?;
@@ -174,13 +177,10 @@ impl Registering<'_> {
             Err(error) => return Err(error.into()),
         };
         let profile = self.result(&login, attributes).await?;
-        let verifying = match place {
-            None => None,
-            Some(place) => match MailAddress::parse(&profile.email) {
-                Ok(to) => Some(Verifying { place, to }),
-                Err(_) => return Err(self.failed(&login, "EMAIL_ADDRESS_INVALID")),
-            },
+        let Ok(to) = MailAddress::parse(&profile.email) else {
+            return Err(self.failed(&login, "EMAIL_ADDRESS_INVALID"));
         };
+        let verifying = place.map(|place| Verifying { place, to });
         let user = self.new_user(profile, hash, verifying.is_none());
         commitment.begin();
         self.create(user, &login, verifying).await
@@ -261,7 +261,7 @@ impl Registering<'_> {
                 }
                 let Some(verifying) = verifying else { return Err(self.taken(login)) };
                 platform.log_refusal(&org.org.id, caller, login_actor(None, login), Refusal::SignUp("LOGIN_TAKEN"));
-                verification::tell_owner(platform, org, caller, login, verifying).await?;
+                verification::tell_owner(platform, org, caller, user, verifying).await?;
                 return Ok(SignedUp::MailSent);
             }
             Err(error) => return Err(error.into()),

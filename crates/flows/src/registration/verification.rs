@@ -6,9 +6,11 @@ use tenterhook_contract::Secret;
 use tenterhook_model::{LinkPurpose, SingleUseLink, User, UserStatus, UserTransition};
 use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
+    attempts::key,
     events::{ACTIVATE_USER, Event, user_actor, user_target},
     links::{NewLink, good_for},
     mail::{Letter, LetterLink, MailAddress, MailKind, MailPlace, Posting},
+    passwords::{HashingSource, PasswordError, verify_password},
 };
 use tenterhook_store::{Redeemed, StoreError};
 
@@ -31,7 +33,9 @@ pub enum Verified {
     Done,
     /// The link does not work: it was used, replaced, or has expired, or the user is not waiting for it.
     LinkGone,
-    /// The user is changed by others; the link still works.
+    /// The password is not the one of the registration; the link still works.
+    WrongPassword,
+    /// Too many passwords are being hashed, or the user is changed by others; the link still works.
     Busy,
 }
 
@@ -58,29 +62,32 @@ pub(super) fn send(
     place.send(letter.compose(to), posting(caller, user));
 }
 
-/// Tells the owner of a login that somebody has signed up with it: a person who has not verified the address yet gets a new link,
-/// anybody else a mail that says that there is an account.
+/// Tells the owner of a login that somebody has signed up with it: a mail says that there is an account. While the address is not
+/// verified nobody owns the login: the later registration, `newer`, takes the place of the earlier one, whose link does not work
+/// any more. Otherwise somebody else's registration, and password, would be in the way of the owner of the address.
 pub(super) async fn tell_owner(
     platform: &Platform,
     org: &OrgSnapshot,
     caller: &Caller,
-    login: &str,
+    newer: User,
     verifying: Verifying,
 ) -> Result<(), StoreError> {
+    let login = &newer.profile.login;
     let Some(owner) = platform.store().find_user_by_login(&org.org.id, login).await? else { return Ok(()) };
-    // The mail goes to the owner's address, whatever the form says.
-    let Ok(to) = MailAddress::parse(&owner.profile.email) else { return Ok(()) };
-    let verifying = Verifying { to, ..verifying };
     let waits = owner.status == UserStatus::Staged
         && platform.store().has_link(&org.org.id, &owner.id, PURPOSE, platform.now()).await?;
     if waits {
+        let User { profile, password, last_updated, .. } = newer;
+        let owner = User { profile, password, last_updated, ..owner };
         let issued = new_link(platform, caller, &owner);
         if platform.store().replace_user_with_link(&owner, &issued.link).await? {
             send(org, caller, &owner, &issued, verifying);
         }
         return Ok(());
     }
-    let Verifying { place, to } = verifying;
+    // The mail goes to the owner's address, whatever the form says.
+    let Ok(to) = MailAddress::parse(&owner.profile.email) else { return Ok(()) };
+    let Verifying { place, .. } = verifying;
     let letter =
         Letter { kind: MailKind::AccountExists, org_name: &org.org.name, login: &owner.profile.login, link: None };
     place.send(letter.compose(to), posting(caller, &owner));
@@ -108,8 +115,9 @@ async fn find(
     Ok(found.filter(|(_, user)| user.status == UserStatus::Staged))
 }
 
-/// Activates the user whom a link is for, and uses the link up. `commitment` begins before anything is stored; from then on this must
-/// run to its end.
+/// Activates the user whom a link is for, and uses the link up. Whoever has the mail must also know the password of the registration:
+/// nobody shall activate an account that somebody else has made with their address. `commitment` begins before anything is stored;
+/// from then on this must run to its end.
 ///
 /// # Errors
 /// When the store fails.
@@ -117,12 +125,22 @@ pub async fn verify(
     platform: &Platform,
     org: &OrgSnapshot,
     caller: &Caller,
-    token: &Secret,
+    (token, password): (&Secret, &Secret),
     commitment: &Commitment,
 ) -> Result<Verified, StoreError> {
-    commitment.begin();
+    let mut fitting = None;
     for _ in 0..TRIES_MAX {
         let Some((link, mut user)) = find(platform, org, token).await? else { return Ok(Verified::LinkGone) };
+        if fitting.as_ref() != Some(&user.password) {
+            let source = HashingSource::SignIn(caller.network(), key(&org.org.id, &user.profile.login));
+            match verify_password(source, user.password.hash(), password, || ()).await {
+                Ok(verified) if verified.fits => fitting = Some(user.password.clone()),
+                Ok(_) => return Ok(Verified::WrongPassword),
+                Err(PasswordError::Busy) => return Ok(Verified::Busy),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        commitment.begin();
         let now = platform.now();
         let Some(after) = user.status.after(UserTransition::Activate) else { return Ok(Verified::LinkGone) };
         user.enter(after, now);

@@ -13,7 +13,10 @@ use tenterhook_contract::Secret;
 use tenterhook_flows::{
     commitment::Commitment,
     oauth::parameters::Parameters,
-    registration::verification::{Verified, user_of_link, verify},
+    registration::{
+        form::PASSWORD,
+        verification::{Verified, user_of_link, verify},
+    },
 };
 use tenterhook_platform::{
     Caller, OrgSnapshot,
@@ -25,8 +28,8 @@ use crate::{
     App,
     accept::Tasks,
     browser::{
-        form::FormMessage,
-        pages::{Content, page},
+        form::{Field, FormMessage, Input},
+        pages::{Content, SHOW_PASSWORD_PATH, page},
         request::{form_bytes, taken_apart},
     },
     error::ApiError,
@@ -35,6 +38,8 @@ use crate::{
 
 /// Bytes of the form at most.
 const FORM_BYTES_MAX: usize = 8 * 1_024;
+/// The password is not the one of the registration.
+const WRONG: &str = "This is not the password of the last time that somebody signed up with this address. Sign up again to choose another.";
 /// The form leads to its own page.
 const OWN_FORM: &str = "'self'";
 
@@ -46,11 +51,16 @@ struct VerifyEmail<'a> {
     token: &'a str,
     /// Why the page is shown again.
     message: Option<FormMessage<'a>>,
+    password: Field<'a>,
 }
 
 impl Content for VerifyEmail<'_> {
     fn title(&self) -> &str {
         if self.message.is_some() { "Error: Verify your email address" } else { "Verify your email address" }
+    }
+
+    fn script(&self) -> Option<&'static str> {
+        Some(SHOW_PASSWORD_PATH)
     }
 }
 
@@ -91,9 +101,10 @@ pub(super) async fn submit(
         Err(error) => return Ok(problem(&error.to_string())),
     };
     let Ok(form) = Parameters::parse(&form) else { return Ok(problem("The form cannot be read.")) };
-    let token = Secret::new(form.get(TOKEN_PARAMETER).unwrap_or_default());
+    let secret = |name: &str| Secret::new(form.get(name).unwrap_or_default());
+    let (token, password) = (secret(TOKEN_PARAMETER), secret(PASSWORD));
     let verifying = |commitment: Arc<Commitment>| async move {
-        let verified = verified(&app, &org, &caller, &token, &commitment).await;
+        let verified = verified(&app, &org, &caller, (&token, &password), &commitment).await;
         verified.unwrap_or_else(ApiError::into_response)
     };
     Ok(committed(tasks, verifying).await)
@@ -103,25 +114,52 @@ async fn verified(
     app: &App,
     org: &OrgSnapshot,
     caller: &Caller,
-    token: &Secret,
+    (token, password): (&Secret, &Secret),
     commitment: &Commitment,
 ) -> Result<Response, ApiError> {
-    match verify(&app.platform, org, caller, token, commitment).await? {
+    match verify(&app.platform, org, caller, (token, password), commitment).await? {
         Verified::Done => Ok(page(StatusCode::OK, &EmailVerified, "'none'")),
         Verified::LinkGone => Ok(gone()),
-        Verified::Busy => form_page(app, org, token, Some("This did not work. Try again in a moment.")).await,
+        Verified::WrongPassword => form_page(app, org, token, Some(Again::WrongPassword)).await,
+        Verified::Busy => form_page(app, org, token, Some(Again::Busy)).await,
     }
 }
 
-async fn form_page(app: &App, org: &OrgSnapshot, token: &Secret, again: Option<&str>) -> Result<Response, ApiError> {
+/// Why the page is shown again.
+#[derive(Clone, Copy)]
+enum Again {
+    WrongPassword,
+    Busy,
+}
+
+async fn form_page(app: &App, org: &OrgSnapshot, token: &Secret, again: Option<Again>) -> Result<Response, ApiError> {
     let Some(user) = user_of_link(&app.platform, org, token).await? else { return Ok(gone()) };
+    let (status, text, error) = match again {
+        None => (StatusCode::OK, None, None),
+        Some(Again::WrongPassword) => {
+            (StatusCode::BAD_REQUEST, Some("Your email address is not verified yet."), Some(WRONG))
+        }
+        Some(Again::Busy) => (StatusCode::SERVICE_UNAVAILABLE, Some("This did not work. Try again in a moment."), None),
+    };
+    let errors: Vec<_> = error.map(|error| (PASSWORD, error)).into_iter().collect();
     let template = VerifyEmail {
         action: VERIFY_EMAIL_PATH,
         login: &user.profile.login,
         token: token.expose(),
-        message: again.map(|text| FormMessage { text, fields: &[] }),
+        message: text.map(|text| FormMessage { text, fields: &errors }),
+        password: Field {
+            name: PASSWORD,
+            label: "Password",
+            input: Input::Password,
+            autocomplete: "current-password",
+            hint: Some("The one that you chose when you signed up. If you did not sign up, close this page."),
+            rules: &[],
+            error,
+            has_message: text.is_some(),
+            required: true,
+            autofocus: true,
+        },
     };
-    let status = if again.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     Ok(page(status, &template, OWN_FORM))
 }
 

@@ -55,16 +55,13 @@ async fn a_taken_username_is_answered_like_a_new_one_and_its_owner_is_told() {
     assert_eq!((first.kind, first.to.to_string().as_str()), (MailKind::EmailVerification, LOGIN));
     assert_eq!((second.kind, second.to.to_string().as_str()), (MailKind::AccountExists, "ada@example.com"));
     assert!(!second.text.expose().contains("token="), "{}", second.text.expose());
-    // Whoever has not verified the address yet gets another link, which replaces the first.
+    // While nobody has verified the address, the last who signs up counts, and an earlier link does not work any more.
     assert_eq!(enrollment.register(&noor(&json!({ "lastName": "Other" }))).await.json(), json!({ "status": "STAGED" }));
     let third = mails.all(3).await.pop().unwrap();
     assert_eq!(third.kind, MailKind::EmailVerification);
     assert_ne!(link(&world, &third), link(&world, &first));
-    assert_eq!(
-        enrollment.user(LOGIN).await.unwrap()["profile"]["lastName"],
-        "Haddad",
-        "nothing of the user was changed"
-    );
+    assert_eq!(enrollment.user(LOGIN).await.unwrap()["profile"]["lastName"], "Other");
+    assert_eq!(world.send("GET", &link(&world, &first), &[], b"").await.status, 404);
 }
 
 #[tokio::test]
@@ -75,7 +72,8 @@ async fn the_link_activates_the_user_once_and_signs_nobody_in() {
     enrollment.set(&json!({ "activationRequirements": { "emailVerification": true } })).await;
     assert_eq!(enrollment.register(&noor(&json!({}))).await.status, 200);
     let link = link(&world, &mails.all(1).await[0]);
-    let (path, query) = link.split_once('?').unwrap();
+    let (path, token) = link.split_once('?').unwrap();
+    let query = &format!("{token}&password={PASSWORD}");
     let submit = async |query: &str| {
         let headers = [("content-type", "application/x-www-form-urlencoded")];
         world.send("POST", path, &headers, query.as_bytes()).await
@@ -89,6 +87,8 @@ async fn the_link_activates_the_user_once_and_signs_nobody_in() {
     for wrong in ["", "token=x", "token=x&token=y"] {
         assert!(submit(wrong).await.status.is_client_error(), "{wrong}");
     }
+    let wrong = submit(&format!("{token}&password=Wrong-{PASSWORD}")).await;
+    assert!(wrong.status == 400 && wrong.text().contains("not the password"), "{}", wrong.text());
     assert_eq!(enrollment.user(LOGIN).await.unwrap()["status"], "STAGED", "looking uses nothing up");
     let (one, other) = tokio::join!(submit(query), submit(query));
     let mut statuses = [one.status.as_u16(), other.status.as_u16()];
@@ -97,12 +97,34 @@ async fn the_link_activates_the_user_once_and_signs_nobody_in() {
     assert_eq!((one.header("set-cookie"), other.header("set-cookie")), ("", ""));
     assert_eq!(enrollment.user(LOGIN).await.unwrap()["status"], "ACTIVE");
     assert_eq!(sign_in_status(&world, LOGIN, PASSWORD).await, 303);
-    let token = query.strip_prefix("token=").unwrap();
+    let token = token.strip_prefix("token=").unwrap();
     let mut seen = enrollment.seen().await;
     for file in std::fs::read_dir(world.folder.path()).unwrap() {
         seen.push_str(&String::from_utf8_lossy(&std::fs::read(file.unwrap().path()).unwrap()));
     }
     assert!(!seen.contains(token), "the token is hashed at rest and logged nowhere");
+}
+
+/// Whoever signs up with somebody else's address has no part in the account that the owner of the address then has.
+#[tokio::test]
+async fn a_link_activates_no_password_but_the_one_of_who_opens_it() {
+    let mails = Kept::default();
+    let world = World::with_mail(Arc::new(mails.clone())).await;
+    let enrollment = Enrollment::new(&world).await;
+    enrollment.set(&json!({ "activationRequirements": { "emailVerification": true } })).await;
+    let (strangers, own) = ("Strangers-1-lantern", "Owners-1-lantern");
+    for password in [strangers, own] {
+        assert_eq!(enrollment.register(&noor(&json!({ "password": password }))).await.status, 200);
+    }
+    let link = link(&world, &mails.all(2).await[1]);
+    let (path, token) = link.split_once('?').unwrap();
+    let headers = [("content-type", "application/x-www-form-urlencoded")];
+    for (password, status) in [("", 400), (strangers, 400), (own, 200)] {
+        let body = format!("{token}&password={password}");
+        assert_eq!(world.send("POST", path, &headers, body.as_bytes()).await.status, status, "{password}");
+    }
+    assert_eq!(sign_in_status(&world, LOGIN, strangers).await, 401);
+    assert_eq!(sign_in_status(&world, LOGIN, own).await, 303);
 }
 
 #[tokio::test]
