@@ -33,6 +33,11 @@ pub struct User {
 }
 
 impl User {
+    /// The login of the user who owns the API tokens of an org. Nobody else may have it.
+    pub fn login_of_tokens(org: &OrgId) -> String {
+        format!("api@{}.invalid", org.as_str().to_lowercase())
+    }
+
     /// Moves the user to a status. Notes when, and when it is the first activation.
     pub fn enter(&mut self, status: UserStatus, now: Timestamp) {
         if status == UserStatus::Active && self.activated.is_none() {

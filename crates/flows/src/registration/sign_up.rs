@@ -75,6 +75,9 @@ pub struct SignUp<'a> {
 /// Why nothing was created, for the log.
 type Reason = &'static str;
 
+/// The login has an owner.
+const LOGIN_TAKEN: Reason = "LOGIN_TAKEN";
+
 /// How a registration ends before there is a user.
 enum Ended {
     With(SignedUp),
@@ -157,6 +160,12 @@ impl Registering<'_> {
             return Err(self.ended(&login, "TOO_MANY_ATTEMPTS", SignedUp::TooManyAttempts));
         }
         self.check_room(&login).await?;
+        let is_reserved = |login: &str| login.to_lowercase() == User::login_of_tokens(&org.org.id);
+        if is_reserved(&login) {
+            // It has an owner, whether there is a row of it yet or not.
+            let is_told = !policy.rule.email_verification;
+            return Err(if is_told { self.taken(&login) } else { self.ended(&login, LOGIN_TAKEN, SignedUp::MailSent) });
+        }
         // Where addresses are verified, whether the login is free shows when the user is added, and only its owner is told.
         let place = if policy.rule.email_verification {
             match platform.mailer().reserve(&org.org.id, MailKind::EmailVerification) {
@@ -177,6 +186,9 @@ impl Registering<'_> {
             Err(error) => return Err(error.into()),
         };
         let profile = self.result(&login, attributes).await?;
+        if is_reserved(&profile.login) {
+            return Err(self.failed(&login, "LOGIN_OF_HOOK_TAKEN"));
+        }
         let Ok(to) = MailAddress::parse(&profile.email) else {
             return Err(self.failed(&login, "EMAIL_ADDRESS_INVALID"));
         };
@@ -260,7 +272,7 @@ impl Registering<'_> {
                     return Err(self.failed(login, "LOGIN_OF_HOOK_TAKEN"));
                 }
                 let Some(verifying) = verifying else { return Err(self.taken(login)) };
-                platform.log_refusal(&org.org.id, caller, login_actor(None, login), Refusal::SignUp("LOGIN_TAKEN"));
+                platform.log_refusal(&org.org.id, caller, login_actor(None, login), Refusal::SignUp(LOGIN_TAKEN));
                 verification::tell_owner(platform, org, caller, user, verifying).await?;
                 return Ok(SignedUp::MailSent);
             }
@@ -286,7 +298,7 @@ impl Registering<'_> {
     fn taken(&self, login: &str) -> Ended {
         let messages = FormMessages { fields: vec![(LOGIN.to_owned(), TAKEN.to_owned())], form: Vec::new() };
         let refused = Refused { messages: placed(self.form, messages), by: RefusedBy::Validation };
-        self.ended(login, "LOGIN_TAKEN", SignedUp::Refused(refused))
+        self.ended(login, LOGIN_TAKEN, SignedUp::Refused(refused))
     }
 
     fn failed(&self, login: &str, reason: Reason) -> Ended {

@@ -131,7 +131,7 @@ pub(crate) async fn user_of_tokens(
     administrator: &Administrator,
 ) -> Result<User, ManagementError> {
     let org = &administrator.token.org_id;
-    let login = format!("api@{}.invalid", org.as_str().to_lowercase());
+    let login = User::login_of_tokens(org);
     if let Some(user) = platform.store().find_user_by_login(org, &login).await? {
         return Ok(user);
     }

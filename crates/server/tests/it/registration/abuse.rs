@@ -94,3 +94,23 @@ async fn an_org_with_all_its_users_takes_no_more() {
     assert_eq!(refused.status, 400, "{}", refused.text());
     assert_eq!(enrollment.user(LOGIN).await, None);
 }
+
+/// It is made when it is first asked for, so there may be no row of it yet.
+#[tokio::test]
+async fn nobody_registers_the_user_of_the_api_tokens() {
+    let world = World::start().await;
+    let enrollment = Enrollment::new(&world).await;
+    let org = world.platform.org_by_host(None).unwrap().org.id.to_string().to_lowercase();
+    let login = format!("api@{org}.invalid");
+    for login in [login.clone(), login.to_uppercase()] {
+        let refused = enrollment.register(&noor(&json!({ "email": login }))).await;
+        assert!(refused.status == 400 && refused.text().contains("E0000001"), "{}", refused.text());
+    }
+    let setting = json!({ "commands": [{ "type": "com.okta.user.profile.update", "value": { "login": login } }] });
+    let service = Service::start(Behaviour::json(&setting)).await;
+    let hook = enrollment.hook(service.address).await;
+    enrollment.set(&json!({ "preRegistrationInlineHooks": [{ "inlineHookId": hook }] })).await;
+    assert_eq!(enrollment.register(&noor(&json!({}))).await.status, 400);
+    assert_eq!(enrollment.user(LOGIN).await, None);
+    assert_eq!(enrollment.user(&login).await, None);
+}
