@@ -186,6 +186,9 @@ impl Registering<'_> {
             Err(error) => return Err(error.into()),
         };
         let profile = self.result(&login, attributes).await?;
+        if !self.still_registers() {
+            return Err(self.failed(&login, "POLICY_CHANGED"));
+        }
         if is_reserved(&profile.login) {
             return Err(self.failed(&login, "LOGIN_OF_HOOK_TAKEN"));
         }
@@ -286,6 +289,15 @@ impl Registering<'_> {
             }
             _ => Ok(SignedUp::Active(Box::new(user))),
         }
+    }
+
+    /// Whether people may still sign up by the policy in the same way: an administrator may have changed it while the hook was asked.
+    fn still_registers(&self) -> bool {
+        let Self { platform, org, policy, .. } = *self;
+        platform.org(&org.org.id).is_some_and(|org| {
+            let now = EnrollmentPolicy::find(&org.configuration, &org.org, &policy.id);
+            now.is_some_and(|now| now.registers() && now.rule.email_verification == policy.rule.email_verification)
+        })
     }
 
     /// The bound of the org's users.

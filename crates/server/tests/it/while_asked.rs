@@ -50,7 +50,11 @@ impl Asked {
     }
 
     /// The answer to a request during whose hook call `event` happens.
-    async fn during(&self, request: impl Future<Output = Answer>, event: impl Future<Output = ()>) -> Answer {
+    pub(crate) async fn during(
+        &self,
+        request: impl Future<Output = Answer>,
+        event: impl Future<Output = ()>,
+    ) -> Answer {
         let (answer, ()) = tokio::join!(request, self.meanwhile(event));
         answer
     }

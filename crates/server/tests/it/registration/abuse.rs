@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 use tenterhook_model::{Org, OrgLimits};
 
 use super::{Enrollment, LOGIN, PASSWORD, noor};
-use crate::harness::{Behaviour, Service, World};
+use crate::{
+    harness::{Behaviour, Service, World},
+    while_asked::Asked,
+};
 
 #[tokio::test]
 async fn registrations_of_a_network_are_bounded_and_others_go_on() {
@@ -113,4 +116,22 @@ async fn nobody_registers_the_user_of_the_api_tokens() {
     assert_eq!(enrollment.register(&noor(&json!({}))).await.status, 400);
     assert_eq!(enrollment.user(LOGIN).await, None);
     assert_eq!(enrollment.user(&login).await, None);
+}
+
+#[tokio::test]
+async fn a_registration_that_waits_for_its_hook_ends_with_its_policy() {
+    let world = World::start().await;
+    let enrollment = Enrollment::new(&world).await;
+    let asked = Asked::start().await;
+    let hook = enrollment.hook(asked.address()).await;
+    let path = format!("/api/v1/inlineHooks/{hook}");
+    assert_eq!(world.api("POST", &path, Some(&json!({ "policy": { "timeoutMs": 10_000 } }))).await.status, 200);
+    enrollment.set(&json!({ "preRegistrationInlineHooks": [{ "inlineHookId": hook }] })).await;
+    let noor = noor(&json!({}));
+    let off = format!("/api/v1/policies/{}/lifecycle/deactivate", enrollment.policy);
+    let deactivated = async { assert!(world.api("POST", &off, None).await.status.is_success()) };
+    let refused = asked.during(enrollment.register(&noor), deactivated).await;
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    assert_eq!(enrollment.user(LOGIN).await, None);
+    assert!(enrollment.seen().await.contains("POLICY_CHANGED"));
 }
