@@ -11,8 +11,8 @@ use tenterhook_model::{AuthnPurpose, AuthnToken, User};
 use crate::{
     Redeemed, Store, StoreError,
     entity::authn_token::{ActiveModel, Column, Entity},
+    single_use_links::redeem,
     store::parse,
-    users::replace_row,
 };
 
 impl Store {
@@ -58,13 +58,10 @@ impl Store {
     ) -> Result<Redeemed, StoreError> {
         let transaction = self.connections.writer.begin().await?;
         let this = working(&token.org_id, &token.token_sha256, token.purpose, now);
-        if Entity::delete_many().filter(this).exec(&transaction).await?.rows_affected == 0 {
+        let redeemed = redeem(&transaction, Entity::delete_many().filter(this), user).await?;
+        if redeemed != Redeemed::Done {
             transaction.rollback().await;
-            return Ok(Redeemed::Gone);
-        }
-        if !replace_row(&transaction, user).await? {
-            transaction.rollback().await;
-            return Ok(Redeemed::Contended);
+            return Ok(redeemed);
         }
         insert(&transaction, next).await?;
         transaction.commit().await?;

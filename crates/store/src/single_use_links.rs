@@ -3,7 +3,7 @@
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _,
+    ColumnTrait as _, ConnectionTrait, DbErr, DeleteMany, EntityTrait, QueryFilter as _,
     sea_query::{ExprTrait as _, SimpleExpr},
 };
 use tenterhook_contract::{Timestamp, id::OrgId};
@@ -16,14 +16,14 @@ use crate::{
     users::replace_row,
 };
 
-/// What became of the use of a link.
+/// What became of the use of a link, or of a token of primary authentication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Redeemed {
-    /// The user was changed, and the link is gone.
+    /// The user was changed, and what was used is gone.
     Done,
-    /// The link is gone already: used, replaced or expired. Nothing was changed.
+    /// It is gone already: used, replaced or expired. Nothing was changed.
     Gone,
-    /// The user was changed by somebody else meanwhile. Nothing was changed, and the link still works.
+    /// The user was changed by somebody else meanwhile. Nothing was changed, and it still works.
     Contended,
 }
 
@@ -67,18 +67,28 @@ impl Store {
     pub async fn redeem_link(&self, link: &SingleUseLink, user: &User, now: Timestamp) -> Result<Redeemed, StoreError> {
         let transaction = self.connections.writer.begin().await?;
         let this = working(&link.org_id, &link.token_sha256, link.purpose, now);
-        if Entity::delete_many().filter(this).exec(&transaction).await?.rows_affected == 0 {
+        let redeemed = redeem(&transaction, Entity::delete_many().filter(this), user).await?;
+        if redeemed != Redeemed::Done {
             transaction.rollback().await;
-            return Ok(Redeemed::Gone);
-        }
-        if !replace_row(&transaction, user).await? {
-            transaction.rollback().await;
-            return Ok(Redeemed::Contended);
+            return Ok(redeemed);
         }
         end_access(&transaction, &user.org_id, &user.id, Ending::SessionsAndTokens).await?;
         transaction.commit().await?;
         Ok(Redeemed::Done)
     }
+}
+
+/// Deletes the one row that works once, and changes the user that it is for. Unless this is [`Redeemed::Done`], the transaction is to
+/// be rolled back.
+pub(crate) async fn redeem<E: EntityTrait>(
+    transaction: &impl ConnectionTrait,
+    row: DeleteMany<E>,
+    user: &User,
+) -> Result<Redeemed, StoreError> {
+    if row.exec(transaction).await?.rows_affected == 0 {
+        return Ok(Redeemed::Gone);
+    }
+    Ok(if replace_row(transaction, user).await? { Redeemed::Done } else { Redeemed::Contended })
 }
 
 /// Adds a link; it replaces the user's link of the same purpose.
