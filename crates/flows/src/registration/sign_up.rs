@@ -171,7 +171,12 @@ impl Registering<'_> {
             match platform.mailer().reserve(&org.org.id, MailKind::EmailVerification) {
                 Ok(place) => Some(place),
                 Err(MailRefused::Busy) => return Err(self.ended(&login, "MAIL_QUEUE_FULL", SignedUp::Busy)),
-                Err(MailRefused::Unavailable) => return Err(self.ended(&login, "NO_MAIL_SERVER", SignedUp::NoMail)),
+                Err(MailRefused::Unavailable) => {
+                    tracing::error!(
+                        "registration: the policy verifies email addresses, and no mail server is configured"
+                    );
+                    return Err(self.ended(&login, "NO_MAIL_SERVER", SignedUp::NoMail));
+                }
             }
         } else {
             if !login.is_empty() && platform.store().find_user_by_login(&org.org.id, &login).await?.is_some() {

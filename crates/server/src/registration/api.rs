@@ -129,7 +129,6 @@ fn answer(signed_up: SignedUp) -> Result<Response, ApiError> {
         SignedUp::Busy => return Err(ManagementError::Password(PasswordError::Busy).into()),
         SignedUp::TurnedAway => return Err(ManagementError::TurnedAway.into()),
         SignedUp::NoMail => {
-            tracing::error!("registration: the policy verifies email addresses, and no mail server is configured");
             let cause = "People cannot sign up at present: no mail can be sent".to_owned();
             return Err(ApiError::Form {
                 code: ErrorCode::ReadOnly,

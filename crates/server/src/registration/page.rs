@@ -201,7 +201,6 @@ fn again(signed_up: SignedUp) -> Again {
             above(StatusCode::TOO_MANY_REQUESTS, text)
         }
         SignedUp::NoMail => {
-            tracing::error!("registration: the policy verifies email addresses, and no mail server is configured");
             let text = "You cannot sign up at present, because no mail can be sent. Try again later.";
             above(StatusCode::SERVICE_UNAVAILABLE, text)
         }
