@@ -17,7 +17,7 @@ use tenterhook_flows::{
     },
     sign_in::{self, SignedIn},
 };
-use tenterhook_model::Session;
+use tenterhook_model::{EnrollmentPolicy, Session};
 use tenterhook_platform::{Caller, OrgSnapshot, StoreError, entropy::random_token};
 
 use super::{
@@ -67,12 +67,21 @@ pub(crate) struct SignInPurpose {
     pub(crate) action: OwnPath,
     /// Where the browser goes once the user has signed in.
     pub(crate) back: OwnPath,
-    /// Where people without a user sign up, if they may.
-    pub(crate) sign_up: Option<OwnPath>,
+    /// How people without a user sign up, if they may.
+    pub(crate) sign_up: Option<SignUpWay>,
     /// Where the redirects after the form may lead: `form-action` of the page's content security policy.
     pub(crate) form_targets: String,
     /// The fingerprint of the request, which the session keeps: [`Session::signed_in_for`].
     pub(crate) request: Option<String>,
+}
+
+/// How people without a user sign up.
+#[derive(Clone, Debug)]
+pub(crate) struct SignUpWay {
+    /// Where the page is, to which its form is sent too.
+    pub(crate) action: OwnPath,
+    /// The policy; people sign up by it.
+    pub(crate) policy: EnrollmentPolicy,
 }
 
 /// The session of a browser.
@@ -228,7 +237,7 @@ pub(crate) fn sign_in_page(
         action: &purpose.action.0,
         csrf: csrf.expose(),
         app_label: purpose.app_label.as_deref(),
-        sign_up: purpose.sign_up.as_ref().map(OwnPath::as_str),
+        sign_up: purpose.sign_up.as_ref().map(|way| way.action.as_str()),
         message: refusal.map(|refusal| FormMessage { text: refusal.text(), fields: &errors }),
         // Most logins are email addresses, and their keyboard can write any other.
         login: field("login", "Username", Input::Text { value: login, inputmode: "email" }, "username"),

@@ -31,7 +31,7 @@ use crate::{
         request::{RequestProblem, form_bytes, taken_apart},
         see_other,
         session_token::{self, Bringing, SESSION_TOKEN},
-        sign_in::{self, OwnPath, SignInError, SignInPurpose, sign_in_page},
+        sign_in::{self, OwnPath, SignInError, SignInPurpose, SignUpWay, sign_in_page},
     },
     error::ApiError,
     judged_again::marked,
@@ -159,7 +159,7 @@ async fn sign_up(
     RawQuery(asked): RawQuery,
 ) -> Result<Response, ApiError> {
     server(&org, &name)?;
-    let purpose = sign_up_purpose(&org, &name, &asked.unwrap_or_default())?;
+    let purpose = SignUpPurpose::of(purpose(&org, &name, &asked.unwrap_or_default())?);
     Ok(purpose.map_or_else(nobody_signs_up, |purpose| sign_up_page(&app, &org, &caller, &purpose)))
 }
 
@@ -172,19 +172,9 @@ async fn sign_up_by_form(
     request: Request,
 ) -> Result<Response, ApiError> {
     server(&org, &name)?;
-    let Some(purpose) = sign_up_purpose(&org, &name, &asked.unwrap_or_default())? else { return Ok(nobody_signs_up()) };
+    let purpose = SignUpPurpose::of(purpose(&org, &name, &asked.unwrap_or_default())?);
+    let Some(purpose) = purpose else { return Ok(nobody_signs_up()) };
     Ok(page::submitted(app, org, caller, purpose, request).await.unwrap_or_else(not_read))
-}
-
-/// The authorization request `asked` as what a person signs up for; `None` when nobody signs up for the client.
-fn sign_up_purpose(org: &OrgSnapshot, name: &str, asked: &str) -> Result<Option<SignUpPurpose>, ApiError> {
-    let parameters = Parameters::parse(asked.as_bytes()).ok();
-    let client = parameters.as_ref().and_then(|asked| asking_client(org, asked));
-    let Some(policy) = client.and_then(|client| policy_of_app(org, client.enrollment_policy.as_ref())) else {
-        return Ok(None);
-    };
-    let SignInPurpose { app_label, back, form_targets, sign_up, request, .. } = purpose(org, name, asked)?;
-    Ok(sign_up.map(|action| SignUpPurpose { policy, app_label, action, back: Some(back), form_targets, request }))
 }
 
 /// The authorization request `asked` as what a user signs in for.
@@ -200,12 +190,16 @@ fn purpose(org: &OrgSnapshot, name: &str, asked: &str) -> Result<SignInPurpose, 
     }
     let redirect_uri = parameters.as_ref().and_then(|asked| registered_redirect_uri(org, asked));
     let client = parameters.as_ref().and_then(|asked| asking_client(org, asked));
-    let may_sign_up = client.is_some_and(|client| policy_of_app(org, client.enrollment_policy.as_ref()).is_some());
+    let policy = client.and_then(|client| policy_of_app(org, client.enrollment_policy.as_ref()));
+    let way = |policy| {
+        let action = own(format!("/oauth2/{name}/v1/authorize/sign-up?{asked}"))?;
+        Ok::<_, ApiError>(SignUpWay { action, policy })
+    };
     Ok(SignInPurpose {
         app_label: client.map(|client| client.name.clone()),
         action: own(format!("/oauth2/{name}/v1/authorize/sign-in?{asked}"))?,
         back: own(format!("/oauth2/{name}/v1/authorize?{rest}"))?,
-        sign_up: may_sign_up.then(|| own(format!("/oauth2/{name}/v1/authorize/sign-up?{asked}"))).transpose()?,
+        sign_up: policy.map(way).transpose()?,
         form_targets: form_targets(redirect_uri.unwrap_or_default()),
         request: None,
     })

@@ -33,7 +33,7 @@ use crate::{
         pages::{Content, SHOW_PASSWORD_PATH, page},
         request::{RequestProblem, form_bytes, taken_apart},
         see_other,
-        sign_in::{OwnPath, SignInError},
+        sign_in::{OwnPath, SignInError, SignInPurpose, SignUpWay},
     },
     error::ApiError,
     to_its_end::committed,
@@ -59,6 +59,15 @@ pub(crate) struct SignUpPurpose {
     pub(crate) form_targets: String,
     /// The fingerprint of the request, which the session keeps.
     pub(crate) request: Option<String>,
+}
+
+impl SignUpPurpose {
+    /// What a user would sign in for as what a person signs up for; `None` when nobody signs up for it.
+    pub(crate) fn of(purpose: SignInPurpose) -> Option<Self> {
+        let SignInPurpose { app_label, back, form_targets, sign_up, request, .. } = purpose;
+        let SignUpWay { action, policy } = sign_up?;
+        Some(Self { policy, app_label, action, back: Some(back), form_targets, request })
+    }
 }
 
 #[derive(Template)]

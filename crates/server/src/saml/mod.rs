@@ -35,7 +35,7 @@ use crate::{
         query,
         request::{form_bytes, taken_apart},
         see_other,
-        sign_in::{self, OwnPath, SignInError, SignInPurpose, sign_in_page},
+        sign_in::{self, OwnPath, SignInError, SignInPurpose, SignUpWay, sign_in_page},
     },
     error::ApiError,
     oauth::newest,
@@ -165,7 +165,7 @@ async fn sign_up(
     Extension(caller): Extension<Caller>,
     Path(names): Names,
 ) -> Result<Response, ApiError> {
-    let purpose = sign_up_purpose(&org, app_of(&org, &names)?, &caller)?;
+    let purpose = SignUpPurpose::of(purpose(&org, app_of(&org, &names)?, &caller)?);
     Ok(purpose.map_or_else(nobody_signs_up, |purpose| sign_up_page(&app, &org, &caller, &purpose)))
 }
 
@@ -176,15 +176,9 @@ async fn sign_up_by_form(
     Path(names): Names,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let Some(purpose) = sign_up_purpose(&org, app_of(&org, &names)?, &caller)? else { return Ok(nobody_signs_up()) };
+    let purpose = SignUpPurpose::of(purpose(&org, app_of(&org, &names)?, &caller)?);
+    let Some(purpose) = purpose else { return Ok(nobody_signs_up()) };
     Ok(sign_up_form::submitted(app, org, caller, purpose, request).await.unwrap_or_else(not_read))
-}
-
-/// The request for sign-on in the query as what a person signs up for; `None` when nobody signs up for the app.
-fn sign_up_purpose(org: &OrgSnapshot, app: &SamlApp, caller: &Caller) -> Result<Option<SignUpPurpose>, ApiError> {
-    let Some(policy) = policy_of_app(org, app.enrollment_policy.as_ref()) else { return Ok(None) };
-    let SignInPurpose { app_label, back, form_targets, sign_up, request, .. } = purpose(org, app, caller)?;
-    Ok(sign_up.map(|action| SignUpPurpose { policy, app_label, action, back: Some(back), form_targets, request }))
 }
 
 /// The request for sign-on in the query as what a user signs in for.
@@ -193,12 +187,13 @@ fn purpose(org: &OrgSnapshot, app: &SamlApp, caller: &Caller) -> Result<SignInPu
     let query = caller.query.as_deref().unwrap_or_default();
     let query = if query.is_empty() { String::new() } else { format!("?{}", query::of_bytes(query.as_bytes())) };
     let path = format!("/app/{}/{}/sso/saml", app.name, app.external_key);
-    let may_sign_up = policy_of_app(org, app.enrollment_policy.as_ref()).is_some();
+    let policy = policy_of_app(org, app.enrollment_policy.as_ref());
+    let way = |policy| Ok::<_, ApiError>(SignUpWay { action: own(format!("{path}/sign-up{query}"))?, policy });
     Ok(SignInPurpose {
         app_label: Some(app.label.clone()),
         action: own(format!("{path}/sign-in{query}"))?,
         back: own(format!("{path}{query}"))?,
-        sign_up: may_sign_up.then(|| own(format!("{path}/sign-up{query}"))).transpose()?,
+        sign_up: policy.map(way).transpose()?,
         form_targets: OWN_FORMS.to_owned(),
         request: sign_on::request_fingerprint(app, caller),
     })
