@@ -166,10 +166,7 @@ async fn authorize_checked(
     };
     let groups = UserGroups::of(platform.store(), &org.org.id, Some(&user.id));
     let (policy, rule) = chosen(org, question, &groups).await?.ok_or_else(|| denied().for_user(&user))?;
-    let offline = scopes.iter().any(|scope| scope == "offline_access")
-        && client.grant_types.iter().any(|grant_type| grant_type == "refresh_token");
-    let (unix_ms, random) = platform.id_parts();
-    let refresh_token_id = offline.then(|| RefreshTokenId::from_parts(unix_ms, random));
+    let refresh_token_id = refresh_token_id(platform, client, &scopes);
     let request = protocol_request(parameters);
     let auth_time = Some(session.created);
     let minting = Minting {
@@ -231,6 +228,14 @@ fn not_signed_in<T>(parameters: &Parameters) -> Result<Option<T>, OAuthError> {
         ));
     }
     Ok(None)
+}
+
+/// The id of the refresh token that a grant with these scopes gives the client, if it gives one.
+pub(super) fn refresh_token_id(platform: &Platform, client: &OAuthClient, scopes: &[String]) -> Option<RefreshTokenId> {
+    let offline = scopes.iter().any(|scope| scope == "offline_access")
+        && client.grant_types.iter().any(|grant_type| grant_type == "refresh_token");
+    let (unix_ms, random) = platform.id_parts();
+    offline.then(|| RefreshTokenId::from_parts(unix_ms, random))
 }
 
 /// Whether a user may use a client: every user may, or the client's app is assigned to the user or to a group of the user.

@@ -1,8 +1,7 @@
 //! The grant of the resource owner's password (RFC 6749 section 4.3): the client asks for the password, and sends it. For clients that
 //! cannot open a browser, or not yet. No client and no rule has the grant until somebody gives it to them.
 
-use tenterhook_contract::{Secret, id::RefreshTokenId};
-use tenterhook_model::RefreshToken;
+use tenterhook_contract::Secret;
 use tenterhook_platform::{
     Platform,
     entropy::{random_token, sha256_hex},
@@ -11,11 +10,11 @@ use tenterhook_store::Standing;
 
 use super::{
     assigned_after_hooks,
-    authorize::{NOT_ASSIGNED, may_use, protocol_request},
+    authorize::{NOT_ASSIGNED, may_use, protocol_request, refresh_token_id},
     error::OAuthError,
     mint::{self, Minting},
     policy::{PolicyQuestion, chosen},
-    token::{PASSWORD, Request, TokenAnswer, denied, family_end, lapsed, log_issued, some_scopes, token_end},
+    token::{FamilyBegun, PASSWORD, Request, TokenAnswer, begin_family, denied, lapsed, log_issued, some_scopes},
 };
 use crate::{
     sign_in::password::{SubmittedPassword, Verdict, log_not_active, verify},
@@ -56,10 +55,7 @@ pub(super) async fn grant(platform: &Platform, request: &Request<'_>) -> Result<
     };
     let groups = UserGroups::of(platform.store(), &org.org.id, Some(&user.id));
     let (policy, rule) = chosen(org, question, &groups).await?.ok_or_else(|| denied().for_user(&user))?;
-    let offline = scopes.iter().any(|scope| scope == "offline_access")
-        && client.grant_types.iter().any(|grant_type| grant_type == "refresh_token");
-    let (unix_ms, random) = platform.id_parts();
-    let refresh_token_id = offline.then(|| RefreshTokenId::from_parts(unix_ms, random));
+    let refresh_token_id = refresh_token_id(platform, client, &scopes);
     let signed_in = platform.now();
     let minting = Minting {
         org,
@@ -83,25 +79,16 @@ pub(super) async fn grant(platform: &Platform, request: &Request<'_>) -> Result<
     let tokens = mint::sign(platform, org, server, subject, &scopes, Some(signed_in))?;
     let (assigned, now) = (assigned_after_hooks(platform, org, client)?, platform.now());
     let issued = refresh_token_id.map(|id| {
-        let (secret, family_expires) = (random_token(platform.entropy()), family_end(rule, now));
-        let token = RefreshToken {
-            id: id.clone(),
-            org_id: org.org.id.clone(),
-            token_sha256: sha256_hex(secret.expose()),
-            family_id: id,
-            code_sha256: Some(sha256_hex(random_token(platform.entropy()).expose())),
+        let begun = FamilyBegun {
+            id,
+            user: &user.id,
+            scopes: &scopes,
+            code_sha256: sha256_hex(random_token(platform.entropy()).expose()),
             by_password: true,
-            authorization_server_id: server.id.clone(),
-            client_id: client.id.clone(),
-            user_id: user.id.clone(),
-            scopes: scopes.clone(),
             authorization_request: protocol_request(parameters),
-            auth_time: signed_in,
-            created: now,
-            expires: token_end(rule, now, family_expires),
-            family_expires,
+            auth_time: Some(signed_in),
         };
-        (token, secret)
+        begin_family(platform, request, rule, begun)
     });
     let (refresh, refresh_token) = issued.unzip();
     let standing = Standing { org: &org.org.id, user: &user.id, session: None, assigned: assigned.as_ref(), now };

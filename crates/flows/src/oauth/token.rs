@@ -7,8 +7,8 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{
     Secret, Timestamp,
-    id::{OrgId, RefreshTokenId, SessionId},
-    token::{OriginalGrant, RefreshTokenReference},
+    id::{OrgId, RefreshTokenId, SessionId, UserId},
+    token::{OriginalGrant, ProtocolRequest, RefreshTokenReference},
 };
 use tenterhook_model::{
     AuthorizationCode, AuthorizationServer, CodeState, OAuthClient, PolicyRule, RefreshToken, RefreshTokenState,
@@ -220,27 +220,16 @@ async fn redeem_code(platform: &Platform, request: &Request<'_>) -> Result<Token
     let (subject, auth_time) = thaw(&code.frozen_tokens)?;
     let tokens = mint::sign(platform, org, server, subject, &code.scopes, auth_time)?;
     let issued = code.refresh_token_id.clone().map(|id| {
-        let now = platform.now();
-        let secret = random_token(platform.entropy());
-        let family_expires = family_end(rule, now);
-        let token = RefreshToken {
-            id: id.clone(),
-            org_id: org_id.clone(),
-            token_sha256: sha256_hex(secret.expose()),
-            family_id: id,
-            code_sha256: Some(code_sha256.clone()),
+        let begun = FamilyBegun {
+            id,
+            user: &user.id,
+            scopes: &code.scopes,
+            code_sha256: code_sha256.clone(),
             by_password: false,
-            authorization_server_id: server.id.clone(),
-            client_id: client.id.clone(),
-            user_id: user.id.clone(),
-            scopes: code.scopes.clone(),
             authorization_request: code.authorization_request.clone(),
-            auth_time: auth_time.unwrap_or(now),
-            created: now,
-            expires: token_end(rule, now, family_expires),
-            family_expires,
+            auth_time,
         };
-        (token, secret)
+        begin_family(platform, request, rule, begun)
     });
     let (refresh, refresh_token) = issued.unzip();
     let issued = (&tokens.issued(), refresh.as_ref());
@@ -251,6 +240,49 @@ async fn redeem_code(platform: &Platform, request: &Request<'_>) -> Result<Token
     }
     log_issued(platform, request, rule, (&user, Some(&code.session_id)), &code.scopes, &tokens);
     Ok(TokenAnswer { tokens, refresh_token, scopes: code.scopes })
+}
+
+/// What a family of refresh tokens begins with.
+pub(super) struct FamilyBegun<'a> {
+    pub(super) id: RefreshTokenId,
+    pub(super) user: &'a UserId,
+    pub(super) scopes: &'a [String],
+    /// Of the code, or of another text that nobody knows: the family is revoked by it, with its access tokens.
+    pub(super) code_sha256: String,
+    pub(super) by_password: bool,
+    pub(super) authorization_request: ProtocolRequest,
+    /// When the user signed in; now, where that is not known.
+    pub(super) auth_time: Option<Timestamp>,
+}
+
+/// The first refresh token of a family, and its text.
+pub(super) fn begin_family(
+    platform: &Platform,
+    request: &Request<'_>,
+    rule: &PolicyRule,
+    begun: FamilyBegun<'_>,
+) -> (RefreshToken, Secret) {
+    let FamilyBegun { id, user, scopes, code_sha256, by_password, authorization_request, auth_time } = begun;
+    let (now, secret) = (platform.now(), random_token(platform.entropy()));
+    let family_expires = family_end(rule, now);
+    let token = RefreshToken {
+        id: id.clone(),
+        org_id: request.org.org.id.clone(),
+        token_sha256: sha256_hex(secret.expose()),
+        family_id: id,
+        code_sha256: Some(code_sha256),
+        by_password,
+        authorization_server_id: request.server.id.clone(),
+        client_id: request.client.id.clone(),
+        user_id: user.clone(),
+        scopes: scopes.to_vec(),
+        authorization_request,
+        auth_time: auth_time.unwrap_or(now),
+        created: now,
+        expires: token_end(rule, now, family_expires),
+        family_expires,
+    };
+    (token, secret)
 }
 
 /// Revokes the tokens of a code that is presented a second time, because a copy of the code may have been used first
@@ -429,7 +461,7 @@ async fn token_user(
     platform: &Platform,
     org: &OrgSnapshot,
     client: &OAuthClient,
-    id: &tenterhook_contract::id::UserId,
+    id: &UserId,
 ) -> Result<User, OAuthError> {
     let user = platform.store().find_user(&org.org.id, id).await?;
     let user = user.filter(|user| user.status == UserStatus::Active).ok_or_else(not_active)?;
