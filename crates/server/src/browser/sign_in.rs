@@ -117,6 +117,29 @@ impl From<RequestProblem> for SignInError {
     }
 }
 
+/// A form of a page that this browser was given.
+pub(crate) struct PageForm {
+    pub(crate) tasks: Option<Tasks>,
+    pub(crate) form: Parameters,
+    /// The session's cookie that the browser has sent.
+    pub(crate) previous: Option<Secret>,
+}
+
+impl PageForm {
+    /// Reads it; `expired` says that its page is none that this browser was given.
+    pub(crate) async fn read(caller: &Caller, request: Request, expired: RequestProblem) -> Result<Self, SignInError> {
+        let tasks = request.extensions().get::<Tasks>().cloned();
+        let (headers, body) = taken_apart(request);
+        let form = form_bytes(&headers, body, PARAMETERS_BYTES_MAX).await?;
+        let form = Parameters::parse(&form).map_err(SignInError::Form)?;
+        let expected = CSRF.of(&headers, caller);
+        if expected.is_none() || expected.as_deref() != form.get("csrf") {
+            return Err(expired.into());
+        }
+        Ok(Self { tasks, form, previous: SESSION.of(&headers, caller).map(Secret::new) })
+    }
+}
+
 /// Signs in with a submitted form of the page, and sends the browser back. Shows the page again when that fails.
 ///
 /// # Errors
@@ -128,15 +151,7 @@ pub(crate) async fn submitted(
     purpose: SignInPurpose,
     request: Request,
 ) -> Result<Response, SignInError> {
-    let tasks = request.extensions().get::<Tasks>().cloned();
-    let (headers, body) = taken_apart(request);
-    let form = form_bytes(&headers, body, PARAMETERS_BYTES_MAX).await?;
-    let form = Parameters::parse(&form).map_err(SignInError::Form)?;
-    let expected = CSRF.of(&headers, &caller);
-    if expected.is_none() || expected.as_deref() != form.get("csrf") {
-        return Err(RequestProblem::SignInExpired.into());
-    }
-    let previous = SESSION.of(&headers, &caller).map(Secret::new);
+    let PageForm { tasks, form, previous } = PageForm::read(&caller, request, RequestProblem::SignInExpired).await?;
     let login = form.get("login").unwrap_or_default().to_owned();
     let password = Secret::new(form.get("password").unwrap_or_default());
     let (no_login, no_password) = (login.is_empty(), password.expose().is_empty());

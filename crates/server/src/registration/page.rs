@@ -13,7 +13,6 @@ use serde_json::Value;
 use tenterhook_contract::{Secret, profile::AttributeKind, registration::message::FormMessages};
 use tenterhook_flows::{
     commitment::Commitment,
-    oauth::parameters::{PARAMETERS_BYTES_MAX, Parameters},
     registration::{
         form::{Form, FormField, PASSWORD},
         sign_up::{SignUp, SignedUp, sign_up},
@@ -26,14 +25,13 @@ use tenterhook_platform::{Caller, OrgSnapshot, entropy::random_token, links::goo
 use super::form_answer::password_rules;
 use crate::{
     App,
-    accept::Tasks,
     browser::{
         cookies::{CSRF, SESSION},
         form::{Field, FormMessage, Input},
         pages::{Content, SHOW_PASSWORD_PATH, page},
-        request::{RequestProblem, form_bytes, taken_apart},
+        request::RequestProblem,
         see_other,
-        sign_in::{OwnPath, SignInError, SignInPurpose, SignUpWay},
+        sign_in::{OwnPath, PageForm, SignInError, SignInPurpose, SignUpWay},
     },
     error::ApiError,
     to_its_end::committed,
@@ -141,15 +139,7 @@ pub(crate) async fn submitted(
     purpose: SignUpPurpose,
     request: Request,
 ) -> Result<Response, SignInError> {
-    let tasks = request.extensions().get::<Tasks>().cloned();
-    let (headers, body) = taken_apart(request);
-    let form = form_bytes(&headers, body, PARAMETERS_BYTES_MAX).await?;
-    let form = Parameters::parse(&form).map_err(SignInError::Form)?;
-    let expected = CSRF.of(&headers, &caller);
-    if expected.is_none() || expected.as_deref() != form.get("csrf") {
-        return Err(RequestProblem::SignUpExpired.into());
-    }
-    let previous = SESSION.of(&headers, &caller).map(Secret::new);
+    let PageForm { tasks, form, previous } = PageForm::read(&caller, request, RequestProblem::SignUpExpired).await?;
     let password = Secret::new(form.get(PASSWORD).unwrap_or_default());
     let texts: Texts = form
         .pairs()
