@@ -30,8 +30,8 @@ const SHOWN_EVERY: u64 = 1_000;
 pub(crate) struct Options {
     /// The CSV file. Its first row names attributes of the org's user schema, `login`, `email`, `firstName` and `lastName` among them.
     file: PathBuf,
-    /// Add the users, and let the org's password import hook verify each password at the first sign-in. A user who is there already and has
-    /// no password is armed too; others are left as they are.
+    /// Add the users of the file, and let the org's password import hook verify each password at the first sign-in. The command
+    /// arms a known user without a password too, and changes no other known user.
     #[arg(long, required_unless_present = "report")]
     password_hook: bool,
     /// Change nothing, and count how many of the users have a password by now, because they have signed in.

@@ -20,7 +20,7 @@ use crate::{
 pub(super) const TYPE: &str = "com.okta.user.credential.password.import";
 /// Who signs in during the demonstration.
 const MIGRATED: OldUser = OldUser { login: "jun@legacy.example", password: "Rooftop 3", name: ("Jun", "Park") };
-/// Who is left for people to try.
+/// The user whom people migrate by hand.
 pub(super) const TO_MIGRATE: OldUser =
     OldUser { login: "ravi@legacy.example", password: "Sunflower 7", name: ("Ravi", "Menon") };
 

@@ -14,11 +14,11 @@ use super::form::{EMAIL, Form, LOGIN};
 pub struct Refused {
     /// The messages for the person.
     pub messages: FormMessages,
-    /// Who has refused it.
+    /// What refused the form.
     pub by: RefusedBy,
 }
 
-/// Who has refused a form.
+/// What refused a form: our validation, the service, a command, or a failure of the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefusedBy {
     /// Our own validation.

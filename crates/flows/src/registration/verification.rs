@@ -39,7 +39,7 @@ pub enum Verified {
     Busy,
 }
 
-/// A link for a user who is about to be added.
+/// Makes the link that verifies the address of `user`; it is not stored yet.
 pub(super) fn new_link(platform: &Platform, caller: &Caller, user: &User) -> NewLink {
     platform.new_link(&caller.base_url, user, PURPOSE)
 }

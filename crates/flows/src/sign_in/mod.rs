@@ -1,7 +1,7 @@
 //! Signing in with a password. A failure does not reveal whether the user exists.
 //!
-//! [`password`] verifies a password, for every flow that takes one; [`begin_session`] makes the session of a user who has proven
-//! who they are. [`sign_in`] is both, for the hosted pages.
+//! [`password`] verifies a password for every flow that takes one. [`begin_session`] begins the session of a verified user. [`sign_in`]
+//! does both, for the hosted pages.
 
 pub mod password;
 mod password_import;

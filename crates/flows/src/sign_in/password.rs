@@ -32,9 +32,9 @@ pub struct SubmittedPassword<'a> {
 /// What a submitted password proves. Nobody but the log is told why a password was refused.
 #[derive(Debug)]
 pub enum Verdict {
-    /// It is the password of this user, who is active.
+    /// The password fits, and the user is active.
     Active(Box<User>),
-    /// It is the password of this user, whose status is another one. A flow that has no answer of its own to the status refuses as
+    /// The password fits, and the user has another status. A flow that has no answer of its own to the status refuses as
     /// for a wrong password, with [`log_not_active`]. The attempt counts until [`PasswordAttempts::succeeded`] is called.
     NotActive(Box<User>),
     /// The login is unknown, or the password is wrong. It is in the log already.
@@ -85,7 +85,7 @@ pub async fn verify(
         (Some(user), own_hash) if verified.fits => {
             accepted(platform, org, submitted, (user, own_hash), commitment).await?
         }
-        // Only a user who could then sign in is asked about.
+        // The service is asked about active users alone: no other user could then sign in.
         (Some(user), Some(hash)) if user.password == Password::ImportByHook && user.status == UserStatus::Active => {
             imported(platform, org, caller, submitted, (user, hash), commitment).await?
         }
