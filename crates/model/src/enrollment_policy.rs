@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use tenterhook_contract::{
     Timestamp,
     id::{GroupId, HookId, PolicyId, RuleId},
-    profile::spelled,
+    profile::{ProfileSchema, spelled},
 };
 
-use crate::{Configuration, Org, Status, UserSchema};
+use crate::{Configuration, Org, Profile, Status, UserSchema};
 
 /// Attributes that a form may have (`registration.md` section 1).
 pub const FORM_ATTRIBUTES_MAX: usize = 10;
@@ -278,6 +278,37 @@ impl EnrollmentRule {
         }
         form
     }
+
+    /// What an existing user with this profile is asked for at sign-in: the attributes that the rule names, that it or the schema
+    /// requires, and that the user lacks. Empty when there are none.
+    ///
+    /// Attributes that the schema does not have cannot be lacking, because they are never stored: they are asked for when something
+    /// else is.
+    ///
+    /// ```
+    /// use tenterhook_contract::{Timestamp, profile::ProfileSchema};
+    /// use tenterhook_model::{EnrollmentRule, FormAttribute, Profile};
+    /// let mut rule = EnrollmentRule::new("0pr00000000000000001".parse().unwrap(), Timestamp::from_micros(0));
+    /// rule.profile_attributes = vec![FormAttribute { name: "city".into(), label: "City".into(), required: true }];
+    /// let ada = Profile::new("ada@example.com", "ada@example.com", "Ada", "Okoye");
+    /// let asked = |profile: &Profile| rule.form_to_complete(&ProfileSchema::base(), profile).len();
+    /// assert_eq!((asked(&ada), asked(&ada.clone().with("city", "Lagos"))), (1, 0));
+    /// ```
+    pub fn form_to_complete(&self, schema: &ProfileSchema, profile: &Profile) -> Vec<FormAttribute> {
+        let mut lacks = false;
+        let mut form = Vec::new();
+        for asked in &self.profile_attributes {
+            let Some(attribute) = schema.attribute(&asked.name) else {
+                form.push(asked.clone());
+                continue;
+            };
+            if (asked.required || attribute.required) && profile.lacks(&asked.name) {
+                lacks = true;
+                form.push(FormAttribute { required: true, ..asked.clone() });
+            }
+        }
+        if lacks { form } else { Vec::new() }
+    }
 }
 
 /// Whether the attributes of a form say who somebody is: there is `email` or `login`.
@@ -467,6 +498,39 @@ mod tests {
         let rule = EnrollmentRule { profile_attributes: vec![named("email", true)], ..policy(1).rule };
         let labels: Vec<_> = rule.sign_up_form(Some(&custom)).into_iter().map(|attribute| attribute.label).collect();
         assert_eq!(labels, ["The email", "First name", "Last name", "Title of tier"]);
+    }
+
+    #[test]
+    fn an_existing_user_is_asked_for_what_is_required_and_lacking_and_then_for_what_is_the_hooks_alone() {
+        let custom = schema(&[("tier", true), ("hobby", false)]);
+        let schema = UserSchema::profile_schema(Some(&custom));
+        let ada = Profile::new("ada@example.com", "ada@example.com", "Ada", "Okoye");
+        let all = [
+            named("email", true),
+            named("inviteCode", true),
+            named("tier", false),
+            named("hobby", false),
+            named("city", true),
+            named("timeZone", true),
+        ];
+        for (attributes, profile, asked) in [
+            (&all[..], ada.clone(), vec!["inviteCode!", "tier!", "city!", "timeZone!"]),
+            (&all, ada.clone().with("tier", true).with("timezone", "Africa/Lagos"), vec!["inviteCode!", "city!"]),
+            (&all, ada.clone().with("tier", false).with("timeZone", "x").with("city", "Lagos"), vec![]),
+            (
+                &all,
+                ada.clone().with("tier", false).with("timeZone", "x").with("city", "  "),
+                vec!["inviteCode!", "city!"],
+            ),
+            (&all[..2], ada.clone(), vec![]),
+            (&[], ada, vec![]),
+        ] {
+            let rule = EnrollmentRule { profile_attributes: attributes.to_vec(), ..policy(1).rule };
+            let form = rule.form_to_complete(&schema, &profile).into_iter();
+            let form: Vec<_> =
+                form.map(|FormAttribute { name, required, .. }| if required { name + "!" } else { name }).collect();
+            assert_eq!(form, asked, "{profile:?}");
+        }
     }
 
     #[test]

@@ -96,6 +96,22 @@ impl Profile {
         self.always(name).map(Value::from).or_else(|| self.other(name).cloned())
     }
 
+    /// Whether the attribute with this name has no value: it is not set, or is a blank text or an empty list.
+    ///
+    /// ```
+    /// use tenterhook_model::Profile;
+    /// let profile = Profile::new("ada@example.com", "ada@example.com", "Ada", "Okoye").with("city", " ");
+    /// assert!(profile.lacks("city") && profile.lacks("department") && !profile.lacks("email"));
+    /// ```
+    pub fn lacks(&self, name: &str) -> bool {
+        match self.other(name) {
+            None => self.always(name).is_none(),
+            Some(Value::String(text)) => text.trim().is_empty(),
+            Some(Value::Array(items)) => items.is_empty(),
+            Some(_) => false,
+        }
+    }
+
     /// The attribute with this name if it is one that every user has.
     pub(crate) fn always(&self, name: &str) -> Option<&str> {
         match name {

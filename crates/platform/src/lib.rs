@@ -25,6 +25,7 @@ mod orgs;
 pub mod passwords;
 mod pause;
 mod platform;
+mod profile_updates;
 mod recording;
 pub mod refusals;
 pub mod saml_apps;

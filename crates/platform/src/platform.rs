@@ -20,6 +20,7 @@ use crate::{
     mail::{MailCarrier, Mailer},
     metrics::{Counting, Metrics},
     orgs::{ORGS_LOADED_MAX, Orgs, Room},
+    profile_updates::ProfileUpdates,
     refusals::Refusals,
     stranger_registrations::StrangerRegistrations,
     stranger_signatures::StrangerSignatures,
@@ -105,6 +106,8 @@ pub struct Platform {
     pub(crate) hook_types: Arc<HookTypes>,
     refusals: Refusals,
     stranger_registrations: StrangerRegistrations,
+    /// On the heap, because the futures that start a platform hold it.
+    profile_updates: Box<ProfileUpdates>,
     stranger_signatures: StrangerSignatures,
     host_tokens: Arc<HostTokens>,
     pub(crate) orgs: Orgs,
@@ -168,6 +171,7 @@ impl Platform {
             hook_types,
             refusals: Refusals::new(),
             stranger_registrations: StrangerRegistrations::new(),
+            profile_updates: Box::default(),
             stranger_signatures: StrangerSignatures::new(),
             host_tokens: Arc::default(),
             orgs: Orgs::new(&settings.base_url),
@@ -205,6 +209,10 @@ impl Platform {
     /// The bounds of System Log events of unauthenticated requests.
     pub(crate) fn refusals(&self) -> &Refusals {
         &self.refusals
+    }
+
+    pub(crate) fn profile_updates(&self) -> &ProfileUpdates {
+        &self.profile_updates
     }
 
     pub(crate) fn stranger_registrations(&self) -> &StrangerRegistrations {

@@ -19,7 +19,9 @@ use tokio::time::Instant;
 use crate::{
     Caller, Network, Platform,
     caller::logged_url,
-    events::{CREATE_USER, Event, RATE_LIMIT_VIOLATION, SESSION_END, SESSION_START, SIGN_ON, unknown_actor},
+    events::{
+        CREATE_USER, Event, RATE_LIMIT_VIOLATION, SESSION_END, SESSION_START, SIGN_ON, UPDATE_PROFILE, unknown_actor,
+    },
     stranger_bounds::{Rate, Rates, StrangerBounds},
 };
 
@@ -56,6 +58,8 @@ pub enum Refusal {
     SignOut(&'static str),
     /// A registration, with the reason.
     SignUp(&'static str),
+    /// A form with which a user completes the profile, with the reason. It comes with a session; its user may send it without end.
+    ProfileUpdate(&'static str),
 }
 
 /// An endpoint at which OAuth clients are refused.
@@ -120,15 +124,18 @@ impl Refusal {
             Self::SignOn(_) => SIGN_ON,
             Self::SignOut(_) => SESSION_END,
             Self::SignUp(_) => CREATE_USER,
+            Self::ProfileUpdate(_) => UPDATE_PROFILE,
         };
         let (result, reason) = match self {
             Self::InvalidCredentials => (LogResult::Failure, Some("INVALID_CREDENTIALS".into())),
             Self::TooManyAttempts => (LogResult::Failure, Some("TOO_MANY_ATTEMPTS".into())),
             Self::NotActive(status) => (LogResult::Failure, Some(status.as_str().into())),
             Self::RateLimit => (LogResult::RateLimit, None),
-            Self::Client(_, reason) | Self::SignOn(reason) | Self::SignOut(reason) | Self::SignUp(reason) => {
-                (LogResult::Failure, Some(reason.into()))
-            }
+            Self::Client(_, reason)
+            | Self::SignOn(reason)
+            | Self::SignOut(reason)
+            | Self::SignUp(reason)
+            | Self::ProfileUpdate(reason) => (LogResult::Failure, Some(reason.into())),
         };
         event.named(event_type, message).ended(result, reason)
     }

@@ -88,6 +88,7 @@ pub use migrated::DatabaseContent;
 pub use new_file::{name_new_file, sync_folder};
 pub use notices::Notices;
 pub use readiness::NotReady;
+pub use registrations::ProfileStored;
 pub use rotation::Rotation;
 pub use saml_sessions::{Ended, Recorded, SESSION_APPS_MAX, SessionApps};
 pub use single_use_links::Redeemed;

@@ -1,4 +1,4 @@
-//! Registrations: a new user with its groups and its link, all of it or nothing.
+//! Registrations: a new user with its groups and its link, all of it or nothing; and what existing users are asked for at sign-in.
 
 use std::collections::HashSet;
 
@@ -14,13 +14,24 @@ use tenterhook_contract::{
 use tenterhook_model::{LinkPurpose, SingleUseLink, User};
 
 use crate::{
-    Store, StoreError,
+    Lapsed, Standing, Store, StoreError,
     entity::{group_member, single_use_link, user, user_group},
     groups::note_members_changed,
     single_use_links::put_link,
     store::{duplicate, parse},
-    users::user_row,
+    users::{replace_row, user_row},
 };
+
+/// What became of a profile that a flow wanted to store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProfileStored {
+    /// It is stored.
+    Yes,
+    /// The user was changed since it was read. Nothing was stored.
+    Changed,
+    /// What the flow has checked does not hold any more. Nothing was stored.
+    Lapsed(Lapsed),
+}
 
 impl Store {
     /// Adds a user with its memberships and the link that activates it, in one transaction. Groups that there are not, or no
@@ -73,6 +84,33 @@ impl Store {
         }
         transaction.commit().await?;
         rows.into_iter().map(|(id, name)| Ok((parse("group", &id)?, name))).collect()
+    }
+
+    /// Replaces the stored user, whose profile a flow has changed, if it still has the version of `user` and what the flow has checked
+    /// still holds; in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] when the login is taken in the org.
+    pub async fn store_profile(&self, user: &User, standing: &Standing<'_>) -> Result<ProfileStored, StoreError> {
+        let transaction = self.connections.writer.begin().await?;
+        // The user before the session, as when a user is deleted: so that no two transactions wait for each other.
+        match replace_row(&transaction, user).await {
+            Ok(true) => {}
+            Ok(false) => {
+                transaction.rollback().await;
+                return Ok(ProfileStored::Changed);
+            }
+            Err(error) => {
+                transaction.rollback().await;
+                return Err(error);
+            }
+        }
+        if let Some(lapsed) = standing.lapsed(&transaction).await? {
+            transaction.rollback().await;
+            return Ok(ProfileStored::Lapsed(lapsed));
+        }
+        transaction.commit().await?;
+        Ok(ProfileStored::Yes)
     }
 
     /// Whether a user has a link of this purpose that works.

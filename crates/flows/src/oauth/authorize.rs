@@ -23,7 +23,10 @@ use super::{
     requested_scopes,
     token::denied,
 };
-use crate::user_groups::UserGroups;
+use crate::{
+    registration::progressive::{Incomplete, incomplete},
+    user_groups::UserGroups,
+};
 
 /// Seconds that a code can be redeemed (RFC 6749 section 4.1.2 recommends at most ten minutes).
 const CODE_LIFETIME_SECONDS: i64 = 60;
@@ -31,6 +34,10 @@ const CODE_LIFETIME_SECONDS: i64 = 60;
 const NONCE_BYTES_MAX: usize = 2_048;
 /// Characters of a PKCE challenge (RFC 7636 section 4.2): SHA-256 in base64url.
 const CHALLENGE_CHARACTERS: usize = 43;
+
+/// The value of `prompt` with which our sign-in page sends the browser back where the user who signs in may not be the one whom the
+/// client expects: nobody is asked to sign in again, which would never end.
+pub const SIGNED_IN: &str = "signed_in";
 
 /// What a client is told whose app is not assigned to the user.
 pub(super) const NOT_ASSIGNED: &str = "User is not assigned to the client application.";
@@ -71,6 +78,15 @@ pub enum AuthorizeAnswer {
         /// A login to fill in.
         login_hint: Option<String>,
     },
+    /// The user must complete the profile first.
+    CompleteProfile(Box<Incomplete>),
+}
+
+/// What becomes of a request that has passed every check.
+enum Progress {
+    Code(String),
+    SignIn,
+    CompleteProfile(Box<Incomplete>),
 }
 
 /// A request whose client and redirect URI are known to belong together.
@@ -97,10 +113,11 @@ pub async fn authorize(
     let mut answer = BTreeMap::from([("iss", issuer(org, server))]);
     let (mut fault, mut refused) = (None, None);
     match authorize_checked(platform, org, server, caller, parameters, session, &checked).await {
-        Ok(Some(code)) => drop(answer.insert("code", code)),
-        Ok(None) => {
+        Ok(Progress::Code(code)) => drop(answer.insert("code", code)),
+        Ok(Progress::SignIn) => {
             return AuthorizeAnswer::SignIn { login_hint: parameters.owned("login_hint") };
         }
+        Ok(Progress::CompleteProfile(incomplete)) => return AuthorizeAnswer::CompleteProfile(incomplete),
         Err(OAuthError { fault: Fault::TurnedAway, .. }) => return AuthorizeAnswer::TurnedAway,
         Err(error) => {
             let error = error.of_client(checked.client, ClientEndpoint::Authorize, parameters);
@@ -123,7 +140,7 @@ pub async fn authorize(
     }
 }
 
-/// A code, or nothing when the user must sign in.
+/// A code, or what the user must do first.
 async fn authorize_checked(
     platform: &Platform,
     org: &OrgSnapshot,
@@ -132,7 +149,7 @@ async fn authorize_checked(
     parameters: &Parameters,
     session: Option<&Session>,
     checked: &Checked<'_>,
-) -> Result<Option<String>, OAuthError> {
+) -> Result<Progress, OAuthError> {
     let client = checked.client;
     if parameters.require("response_type")? != "code" {
         return Err(OAuthError::new(
@@ -152,7 +169,9 @@ async fn authorize_checked(
         )));
     }
     let scopes = requested_scopes(org, server, parameters.get("scope"))?;
-    let Some((session, user)) = signed_in(platform, org, server, parameters, session).await? else { return Ok(None) };
+    let Some((session, user)) = signed_in(platform, org, server, parameters, session).await? else {
+        return Ok(Progress::SignIn);
+    };
     if !may_use(platform, org, client, &user).await? {
         return Err(OAuthError::of_configuration(OAuthErrorCode::AccessDenied, NOT_ASSIGNED).for_user(&user));
     }
@@ -166,6 +185,9 @@ async fn authorize_checked(
     };
     let groups = UserGroups::of(platform.store(), &org.org.id, Some(&user.id));
     let (policy, rule) = chosen(org, question, &groups).await?.ok_or_else(|| denied().for_user(&user))?;
+    if let Some(incomplete) = incomplete(org, client.enrollment_policy.as_ref(), &user) {
+        return complete_profile(parameters, incomplete);
+    }
     let refresh_token_id = refresh_token_id(platform, client, &scopes);
     let request = protocol_request(parameters);
     let auth_time = Some(session.created);
@@ -210,24 +232,39 @@ async fn authorize_checked(
     let standing =
         Standing { org: &org.org.id, user: &user.id, session: Some(&session.id), assigned: assigned.as_ref(), now };
     match platform.store().insert_authorization_code(&granted, &standing).await? {
-        None => Ok(Some(code)),
-        Some(Lapsed::SignedOut | Lapsed::UserInactive) => not_signed_in(parameters),
+        None => Ok(Progress::Code(code)),
+        Some(Lapsed::SignedOut | Lapsed::UserInactive) => not_signed_in(parameters).map(|()| Progress::SignIn),
         Some(Lapsed::NotAssigned) => {
             Err(OAuthError::of_configuration(OAuthErrorCode::AccessDenied, NOT_ASSIGNED).for_user(&user))
         }
     }
 }
 
-/// The user must sign in, which the client may not allow.
-fn not_signed_in<T>(parameters: &Parameters) -> Result<Option<T>, OAuthError> {
-    let prompt = parameters.get("prompt").unwrap_or_default();
-    if prompt.split_ascii_whitespace().any(|value| value == "none") {
+/// The user must sign in, which the client may not allow, or has just done.
+fn not_signed_in(parameters: &Parameters) -> Result<(), OAuthError> {
+    if prompts(parameters, "none") || prompts(parameters, SIGNED_IN) {
         return Err(OAuthError::new(
             OAuthErrorCode::LoginRequired,
             "The client specified not to prompt, but the user, or the one of its `id_token_hint`, is not logged in.",
         ));
     }
-    Ok(None)
+    Ok(())
+}
+
+/// The user must complete the profile, which the client may not allow.
+fn complete_profile(parameters: &Parameters, incomplete: Box<Incomplete>) -> Result<Progress, OAuthError> {
+    if prompts(parameters, "none") {
+        return Err(OAuthError::new(
+            OAuthErrorCode::InteractionRequired,
+            "The client specified not to prompt, but the user must complete the profile.",
+        ));
+    }
+    Ok(Progress::CompleteProfile(incomplete))
+}
+
+/// Whether the parameter `prompt` has this value.
+fn prompts(parameters: &Parameters, wanted: &str) -> bool {
+    parameters.get("prompt").is_some_and(|prompt| prompt.split_ascii_whitespace().any(|value| value == wanted))
 }
 
 /// The id of the refresh token that a grant with these scopes gives the client, if it gives one.
@@ -257,9 +294,8 @@ async fn signed_in<'a>(
     parameters: &Parameters,
     session: Option<&'a Session>,
 ) -> Result<Option<(&'a Session, User)>, OAuthError> {
-    let prompt = parameters.get("prompt").unwrap_or_default();
-    let prompts = |wanted: &str| prompt.split_ascii_whitespace().any(|value| value == wanted);
-    if prompts("none") && prompt.trim() != "none" {
+    let prompts = |wanted: &str| prompts(parameters, wanted);
+    if prompts("none") && parameters.get("prompt").is_some_and(|prompt| prompt.trim() != "none") {
         return Err(OAuthError::invalid_request("`none` must be the only value of the parameter `prompt`."));
     }
     let max_age = parameters.get("max_age").map(|age| age.parse::<i64>().ok().filter(|age| *age >= 0));
@@ -275,10 +311,11 @@ async fn signed_in<'a>(
         Some(session) => active_user(platform, org, session).await?,
         None => None,
     };
-    match session.zip(user) {
-        None => not_signed_in(parameters),
-        signed_in => Ok(signed_in),
+    let signed_in = session.zip(user);
+    if signed_in.is_none() {
+        not_signed_in(parameters)?;
     }
+    Ok(signed_in)
 }
 
 async fn active_user(platform: &Platform, org: &OrgSnapshot, session: &Session) -> Result<Option<User>, StoreError> {

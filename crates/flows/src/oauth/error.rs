@@ -23,6 +23,8 @@ pub enum OAuthErrorCode {
     AccessDenied,
     /// RFC 6750 section 3.1.
     InsufficientScope,
+    /// OpenID Connect core 3.1.2.6.
+    InteractionRequired,
     /// RFC 6749 section 5.2.
     InvalidClient,
     /// RFC 6749 section 5.2.
@@ -59,6 +61,7 @@ impl OAuthErrorCode {
         match self {
             Self::AccessDenied => "access_denied",
             Self::InsufficientScope => "insufficient_scope",
+            Self::InteractionRequired => "interaction_required",
             Self::InvalidClient => "invalid_client",
             Self::InvalidGrant => "invalid_grant",
             Self::InvalidRequest => "invalid_request",
@@ -212,10 +215,13 @@ impl OAuthError {
     }
 
     /// Notes for the System Log which client was refused where. Nothing is noted of a failure of the server, of the refusal of a
-    /// hook, which has events of its own, and of a user who must sign in first.
+    /// hook, which has events of its own, and of a user who must sign in or complete the profile first.
     pub(crate) fn of_client(mut self, client: &OAuthClient, endpoint: ClientEndpoint, parameters: &Parameters) -> Self {
         let is_refusal = matches!(self.fault, Fault::Request | Fault::Configuration)
-            && !matches!(self.code, OAuthErrorCode::ServerError | OAuthErrorCode::LoginRequired);
+            && !matches!(
+                self.code,
+                OAuthErrorCode::ServerError | OAuthErrorCode::LoginRequired | OAuthErrorCode::InteractionRequired
+            );
         if !is_refusal {
             return self;
         }

@@ -68,10 +68,12 @@ impl FormField<'_> {
         if *self.kind() == AttributeKind::Boolean { vec![true.into(), false.into()] } else { listed }
     }
 
-    /// A text as a value; `None` for a blank one.
+    /// A text as a value; `None` for a blank one, and for a list of no values.
     fn value_of(&self, text: &str) -> Option<Result<Value, &'static str>> {
         let text = text.trim();
-        (!text.is_empty()).then(|| value_of(self.kind(), text))
+        let value = (!text.is_empty()).then(|| value_of(self.kind(), text))?;
+        let is_empty = matches!(&value, Ok(Value::Array(items)) if items.is_empty());
+        (!is_empty).then_some(value)
     }
 }
 
@@ -100,7 +102,12 @@ impl<'a> Form<'a> {
         Self::of(org, asked)
     }
 
-    pub(super) fn of(org: &'a OrgSnapshot, asked: Vec<FormAttribute>) -> Self {
+    /// What an existing user is asked for at sign-in by this policy; without a field when there is nothing.
+    pub fn to_complete(org: &'a OrgSnapshot, policy: &EnrollmentPolicy, profile: &Profile) -> Self {
+        Self::of(org, policy.rule.form_to_complete(&org.profile_schema, profile))
+    }
+
+    fn of(org: &'a OrgSnapshot, asked: Vec<FormAttribute>) -> Self {
         let schema = &org.profile_schema;
         let field = |asked: FormAttribute| FormField { attribute: schema.attribute(&asked.name), asked };
         Self { fields: asked.into_iter().map(field).collect(), schema }
@@ -244,6 +251,7 @@ mod tests {
         let document = json!({ "properties": {
             "age": { "type": "integer" }, "weight": { "type": "number" }, "member": { "type": "boolean" },
             "tags": { "type": "array", "items": { "type": "string" } },
+            "colours": { "type": "array", "items": { "type": "string" } },
             "tier": { "type": "string", "enum": ["gold", "silver"] },
             "pin": { "type": "string", "sensitive": true, "maxLength": 4 },
         } });
@@ -312,6 +320,7 @@ mod tests {
             ("tier", "bronze", "The field must be one of the values that the schema lists"),
             ("pin", "00421", "The field must be a string of 0 to 4 characters"),
             ("inviteCode", "", BLANK),
+            ("colours", " , ", BLANK),
             ("inviteCode", long.as_str(), "The field can have 1000 characters"),
             ("status", "ACTIVE", NOT_ON_FORM),
             ("password", "x", NOT_ON_FORM),
@@ -320,7 +329,12 @@ mod tests {
             let mut texts = vec![("email", "ada@example.com"), ("inviteCode", "x")];
             texts.retain(|(known, _)| *known != name);
             texts.push((name, text));
-            let refused = form(&schema, &NAMES).read_texts(texts.into_iter()).unwrap_err();
+            let names = if name == "colours" {
+                vec![("email", true), ("inviteCode", true), ("colours", true)]
+            } else {
+                NAMES.to_vec()
+            };
+            let refused = form(&schema, &names).read_texts(texts.into_iter()).unwrap_err();
             assert_eq!(refused.fields, [(name.to_owned(), wanted.to_owned())], "{name}={text}");
         }
     }

@@ -32,7 +32,10 @@ use super::{
     random_id,
     signing::Signing,
 };
-use crate::commitment::Commitment;
+use crate::{
+    commitment::Commitment,
+    registration::progressive::{Incomplete, incomplete},
+};
 
 /// Seconds after which a request is not answered any more, also when the user has been at the sign-in page since.
 pub const REQUEST_SECONDS_MAX: i64 = 3_600;
@@ -49,6 +52,8 @@ pub enum SignOnAnswer<P> {
         /// A login to fill in.
         login_hint: Option<String>,
     },
+    /// The user must complete the profile first.
+    CompleteProfile(Box<Incomplete>),
     /// The browser gets the page that posts a response to the service provider.
     Post(P),
 }
@@ -82,6 +87,7 @@ impl<P> fmt::Debug for SignOnAnswer<P> {
         match self {
             Self::Page(error) => formatter.debug_tuple("Page").field(error).finish(),
             Self::SignIn { .. } => formatter.debug_struct("SignIn").finish_non_exhaustive(),
+            Self::CompleteProfile(_) => formatter.debug_tuple("CompleteProfile").finish_non_exhaustive(),
             Self::Post(_) => formatter.debug_tuple("Post").finish_non_exhaustive(),
         }
     }
@@ -117,6 +123,7 @@ impl<P: Into<SamlProblem>> From<P> for Refused {
 /// What becomes of a request that has passed every check.
 enum Progress<P> {
     SignIn { login_hint: Option<String> },
+    CompleteProfile(Box<Incomplete>),
     Signed(P),
 }
 
@@ -145,6 +152,7 @@ pub async fn sign_on<P: Send + 'static>(
     match flow.run(session, commitment).await {
         Ok(Progress::Signed(posting)) => SignOnAnswer::Post(posting),
         Ok(Progress::SignIn { login_hint }) => SignOnAnswer::SignIn { login_hint },
+        Ok(Progress::CompleteProfile(incomplete)) => SignOnAnswer::CompleteProfile(incomplete),
         Err(Refused::Problem(problem)) => SignOnAnswer::Page(SamlError::from(problem).of_app(app, Refusal::SignOn)),
         Err(Refused::Status(_)) if session.is_none() && !platform.may_sign_for_stranger(&org.org.id, caller) => {
             SignOnAnswer::Page(SamlProblem::TooManyStrangers.into())
@@ -265,12 +273,18 @@ impl<P: Send + 'static> SignOn<'_, P> {
 
     /// The user must sign in first, which a request may not allow.
     fn sign_in(&self) -> Result<Progress<P>, Refused> {
+        self.check_passive()?;
         let request = self.checked.request.as_ref();
-        if request.is_some_and(|request| request.is_passive) {
-            return Err(Refused::Status(failure(Fault::Responder, Reason::NoPassive)));
-        }
         let subject = request.and_then(|request| request.subject.as_ref());
         Ok(Progress::SignIn { login_hint: subject.map(|subject| subject.value.clone()) })
+    }
+
+    /// Whether the user may be asked for anything (SAML core 3.4.1).
+    fn check_passive(&self) -> Result<(), Refused> {
+        if self.checked.request.as_ref().is_some_and(|request| request.is_passive) {
+            return Err(Refused::Status(failure(Fault::Responder, Reason::NoPassive)));
+        }
+        Ok(())
     }
 
     /// The response to the request of a signed-in user.
@@ -288,6 +302,10 @@ impl<P: Send + 'static> SignOn<'_, P> {
         let assigned = platform.store().assignment(&org.org.id, &app.id, &user.id).await?;
         if assigned.is_none() && !app.implicit_assignment {
             return Err(SamlProblem::NotAssigned.into());
+        }
+        if let Some(incomplete) = incomplete(org, app.enrollment_policy.as_ref(), user) {
+            self.check_passive()?;
+            return Ok(Progress::CompleteProfile(incomplete));
         }
         let key = org.app_keys.shared_signer(app).ok_or(SamlProblem::NoKey)?;
         let source = assertion::Source {

@@ -9,10 +9,13 @@ use axum::{
     routing::{get, post},
 };
 use tenterhook_contract::Secret;
-use tenterhook_flows::oauth::{
-    authorize::{self, AuthorizeAnswer, ResponseMode, asking_client, registered_redirect_uri},
-    error::Fault,
-    parameters::Parameters,
+use tenterhook_flows::{
+    oauth::{
+        authorize::{self, AuthorizeAnswer, ResponseMode, SIGNED_IN, asking_client, registered_redirect_uri},
+        error::Fault,
+        parameters::Parameters,
+    },
+    registration::progressive::Application,
 };
 use tenterhook_management::administrator::ManagementError;
 use tenterhook_platform::{Caller, OrgSnapshot};
@@ -39,6 +42,7 @@ use crate::{
         nobody_signs_up,
         page::{self, SignUpPurpose, sign_up_page},
         policy_of_app,
+        profile_page::{self, ProfilePurpose, profile_page},
     },
 };
 
@@ -50,6 +54,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/oauth2/{server}/v1/authorize", get(authorize).post(authorize_by_form))
         .route("/oauth2/{server}/v1/authorize/sign-in", post(sign_in))
         .route("/oauth2/{server}/v1/authorize/sign-up", get(sign_up).post(sign_up_by_form))
+        .route("/oauth2/{server}/v1/authorize/profile", get(back_to_request).post(complete_profile))
 }
 
 type Org = Extension<Arc<OrgSnapshot>>;
@@ -82,6 +87,10 @@ async fn authorize(
         AuthorizeAnswer::SignIn { login_hint } => {
             let purpose = purpose(&org, &name, &query)?;
             sign_in_page(&app, &caller, &purpose, login_hint.as_deref().unwrap_or_default(), None)
+        }
+        AuthorizeAnswer::CompleteProfile(incomplete) => {
+            let (purpose, _) = profile_purpose(&org, &name, &query)?;
+            profile_page(&app, &org, &caller, &purpose, &incomplete)
         }
         AuthorizeAnswer::Redirect { redirect_uri, mode, parameters, fault, refused } => {
             let response = redirect(&redirect_uri, mode, &parameters.into_iter().collect::<Vec<_>>());
@@ -177,6 +186,53 @@ async fn sign_up_by_form(
     Ok(page::submitted(app, org, caller, purpose, request).await.unwrap_or_else(not_read))
 }
 
+/// The page of a form is part of the answer to its request.
+async fn back_to_request(
+    Extension(org): Org,
+    Path(name): Path<String>,
+    RawQuery(asked): RawQuery,
+) -> Result<Response, ApiError> {
+    server(&org, &name)?;
+    let (purpose, _) = profile_purpose(&org, &name, &asked.unwrap_or_default())?;
+    Ok(see_other(purpose.back.as_str()))
+}
+
+async fn complete_profile(
+    State(app): State<App>,
+    Extension(org): Org,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    RawQuery(asked): RawQuery,
+    request: Request,
+) -> Result<Response, ApiError> {
+    server(&org, &name)?;
+    let (purpose, application) = profile_purpose(&org, &name, &asked.unwrap_or_default())?;
+    // The request says what is wrong with it.
+    let Some(application) = application else { return Ok(see_other(purpose.back.as_str())) };
+    let completing = (purpose, application);
+    Ok(profile_page::submitted(app, org, caller, completing, request).await.unwrap_or_else(not_read))
+}
+
+/// The authorization request `asked` as what a user completes the profile for, with the application.
+fn profile_purpose(
+    org: &OrgSnapshot,
+    name: &str,
+    asked: &str,
+) -> Result<(ProfilePurpose, Option<Application>), ApiError> {
+    let own = |path| OwnPath::new(path).ok_or(ApiError::UnknownPath);
+    let parameters = Parameters::parse(asked.as_bytes()).ok();
+    let redirect_uri = parameters.as_ref().and_then(|asked| registered_redirect_uri(org, asked));
+    let client = parameters.as_ref().and_then(|asked| asking_client(org, asked));
+    let asked = query::of_bytes(asked.as_bytes());
+    let purpose = ProfilePurpose {
+        app_label: client.map(|client| client.name.clone()),
+        action: own(format!("/oauth2/{name}/v1/authorize/profile?{asked}"))?,
+        back: own(format!("/oauth2/{name}/v1/authorize?{asked}"))?,
+        form_targets: form_targets(redirect_uri.unwrap_or_default()),
+    };
+    Ok((purpose, client.map(Application::from)))
+}
+
 /// The authorization request `asked` as what a user signs in for.
 fn purpose(org: &OrgSnapshot, name: &str, asked: &str) -> Result<SignInPurpose, ApiError> {
     let own = |path| OwnPath::new(path).ok_or(ApiError::UnknownPath);
@@ -184,9 +240,9 @@ fn purpose(org: &OrgSnapshot, name: &str, asked: &str) -> Result<SignInPurpose, 
     // The user has just signed in then, so these are satisfied; kept, they would cause an endless loop.
     let mut rest = query::of_bytes(query::without(asked, &["prompt", "max_age"]).as_bytes());
     if parameters.as_ref().is_some_and(|asked| asked.get("id_token_hint").is_some()) {
-        // A user other than the one that the client expects would be asked again; `none` lets the client decide how to
-        // continue.
-        rest.push_str("&prompt=none");
+        // A user other than the one that the client expects would be asked again; so the client decides how to continue.
+        rest.push_str("&prompt=");
+        rest.push_str(SIGNED_IN);
     }
     let redirect_uri = parameters.as_ref().and_then(|asked| registered_redirect_uri(org, asked));
     let client = parameters.as_ref().and_then(|asked| asking_client(org, asked));

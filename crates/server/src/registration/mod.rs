@@ -1,10 +1,13 @@
-//! Signing up: the hosted page, the JSON API for own front ends, and the page that verifies an email address.
+//! Signing up: the hosted page, the JSON API for own front ends, and the page that verifies an email address. And the page that asks
+//! existing users for what they lack.
 //!
 //! Start reading at [`page`].
 
 mod api;
+mod fields;
 mod form_answer;
 pub(crate) mod page;
+pub(crate) mod profile_page;
 mod verify_page;
 
 use std::{borrow::Cow, sync::Arc};

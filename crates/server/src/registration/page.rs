@@ -9,12 +9,11 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
-use serde_json::Value;
-use tenterhook_contract::{Secret, profile::AttributeKind, registration::message::FormMessages};
+use tenterhook_contract::{Secret, registration::message::FormMessages};
 use tenterhook_flows::{
     commitment::Commitment,
     registration::{
-        form::{Form, FormField, PASSWORD},
+        form::{Form, PASSWORD},
         sign_up::{SignUp, SignedUp, sign_up},
     },
     sign_in::{NewSession, begin_session},
@@ -22,12 +21,15 @@ use tenterhook_flows::{
 use tenterhook_model::{EnrollmentPolicy, LinkPurpose};
 use tenterhook_platform::{Caller, OrgSnapshot, entropy::random_token, links::good_for};
 
-use super::form_answer::password_rules;
+use super::{
+    fields::{Shown, ShownForm, Texts, texts_of},
+    form_answer::password_rules,
+};
 use crate::{
     App,
     browser::{
         cookies::{CSRF, SESSION},
-        form::{Field, FormMessage, Input},
+        form::{Field, FormMessage},
         pages::{Content, SHOW_PASSWORD_PATH, page},
         request::RequestProblem,
         see_other,
@@ -36,11 +38,6 @@ use crate::{
     error::ApiError,
     to_its_end::committed,
 };
-
-/// What the names of the fields begin with, except the password's. So no attribute is taken for a member of ours.
-const PREFIX: &str = "userProfile.";
-/// Above a form whose fields have messages.
-const REVIEW: &str = "We found some errors. Please review the form and make corrections.";
 
 /// What a person signs up for.
 #[derive(Clone, Debug)]
@@ -120,9 +117,6 @@ struct Again {
     messages: FormMessages,
 }
 
-/// The texts of a form, by their fields.
-type Texts = Vec<(String, String)>;
-
 /// The page with an empty form.
 pub(crate) fn sign_up_page(app: &App, org: &OrgSnapshot, caller: &Caller, purpose: &SignUpPurpose) -> Response {
     form_page(app, org, caller, purpose, (&Texts::new(), None))
@@ -141,10 +135,7 @@ pub(crate) async fn submitted(
 ) -> Result<Response, SignInError> {
     let PageForm { tasks, form, previous } = PageForm::read(&caller, request, RequestProblem::SignUpExpired).await?;
     let password = Secret::new(form.get(PASSWORD).unwrap_or_default());
-    let texts: Texts = form
-        .pairs()
-        .filter_map(|(name, text)| Some((name.strip_prefix(PREFIX)?.to_owned(), text.to_owned())))
-        .collect();
+    let texts = texts_of(&form);
     let signing_up = |commitment: Arc<Commitment>| async move {
         let signed_up = {
             let form = Form::to_sign_up(&org, &purpose.policy);
@@ -223,154 +214,20 @@ fn form_page(
         None => (StatusCode::OK, None),
         Some(Again { status, messages }) => (status, Some(messages)),
     };
-    let above = messages.as_ref().map(|messages| {
-        let form = messages.form.join(" ");
-        if form.is_empty() { REVIEW.to_owned() } else { form }
-    });
-    let shown = Shown::all(&form, texts, messages.as_ref());
-    let errors: Vec<_> = shown.iter().filter_map(|it| Some((it.name.as_str(), it.error.as_deref()?))).collect();
-    let rules = password_rules();
-    let focus = shown.iter().position(|it| it.error.is_some() || it.text.is_empty());
-    let fields: Vec<_> = shown
-        .iter()
-        .enumerate()
-        .map(|(place, it)| it.field(&rules, messages.is_some(), focus == Some(place)))
-        .collect();
+    let mut shown = Shown::all(&form, texts, messages.as_ref());
+    shown.push(Shown::password(messages.as_ref()));
+    let shown = ShownForm::new(shown, messages.as_ref(), password_rules());
+    let errors = shown.errors();
+    let fields = shown.fields();
     let template = SignUpPage {
         action: purpose.action.as_str(),
         csrf: csrf.expose(),
         app_label: purpose.app_label.as_deref(),
         sign_in: purpose.back.as_ref().map(OwnPath::as_str),
-        message: above.as_deref().map(|text| FormMessage { text, fields: &errors }),
+        message: shown.message(&errors),
         fields: &fields,
     };
     let mut response = page(status, &template, &purpose.form_targets);
     CSRF.set(&mut response, caller, csrf.expose());
     response
-}
-
-/// A field as it is shown: what was written into it and what is wrong with it. A password is never shown again.
-struct Shown {
-    name: String,
-    label: String,
-    /// Value and label of each choice; empty for a field to write into.
-    choices: Vec<(String, String)>,
-    hint: Option<&'static str>,
-    inputmode: &'static str,
-    autocomplete: &'static str,
-    is_password: bool,
-    required: bool,
-    text: String,
-    error: Option<String>,
-}
-
-impl Shown {
-    /// The fields of a form and the password.
-    fn all(form: &Form<'_>, texts: &Texts, messages: Option<&FormMessages>) -> Vec<Self> {
-        let error = |name: &str| {
-            let of_field = messages.iter().flat_map(|messages| &messages.fields).filter(|(of, _)| of == name);
-            let text = of_field.map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(" ");
-            (!text.is_empty()).then_some(text)
-        };
-        let has_login = form.fields.iter().any(|field| field.asked.name == "login");
-        let mut all: Vec<_> = form
-            .fields
-            .iter()
-            .map(|field| {
-                let name = &field.asked.name;
-                let (inputmode, autocomplete, hint) = purposes(field, has_login);
-                Self {
-                    name: format!("{PREFIX}{name}"),
-                    label: field.asked.label.clone(),
-                    choices: choices(field),
-                    hint,
-                    inputmode,
-                    autocomplete,
-                    is_password: false,
-                    required: field.asked.required,
-                    text: texts.iter().find(|(of, _)| of == name).map(|(_, text)| text.clone()).unwrap_or_default(),
-                    error: error(name),
-                }
-            })
-            .collect();
-        all.push(Self {
-            name: PASSWORD.to_owned(),
-            label: "Password".to_owned(),
-            choices: Vec::new(),
-            hint: None,
-            inputmode: "text",
-            autocomplete: "new-password",
-            is_password: true,
-            required: true,
-            text: String::new(),
-            error: error(PASSWORD),
-        });
-        all
-    }
-
-    fn field<'a>(&'a self, rules: &'a [String], has_message: bool, autofocus: bool) -> Field<'a> {
-        Field {
-            name: &self.name,
-            label: &self.label,
-            input: if self.is_password {
-                Input::Password
-            } else if self.choices.is_empty() {
-                Input::Text { value: &self.text, inputmode: self.inputmode }
-            } else {
-                Input::Choice { value: &self.text, choices: &self.choices }
-            },
-            autocomplete: self.autocomplete,
-            hint: self.hint,
-            rules: if self.is_password { rules } else { &[] },
-            error: self.error.as_deref(),
-            has_message,
-            required: self.required,
-            autofocus,
-        }
-    }
-}
-
-/// The choices of a field: what is sent, and what people read.
-fn choices(field: &FormField<'_>) -> Vec<(String, String)> {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let choice = |value: Value| match value {
-        Value::Bool(true) => ("true".to_owned(), "Yes".to_owned()),
-        Value::Bool(false) => ("false".to_owned(), "No".to_owned()),
-        value => (text(&value), text(&value)),
-    };
-    field.choices().into_iter().map(choice).collect()
-}
-
-/// The keyboard of a field, what it is for browsers and password managers (HTML, "autofill"), and what to write.
-fn purposes(field: &FormField<'_>, has_login: bool) -> (&'static str, &'static str, Option<&'static str>) {
-    let of_kind = match field.kind() {
-        AttributeKind::Integer => ("numeric", None),
-        AttributeKind::Number => ("decimal", None),
-        AttributeKind::List { .. } => ("text", Some("Write commas between several values.")),
-        AttributeKind::Text { .. } | AttributeKind::Boolean => ("text", None),
-    };
-    let (inputmode, hint) = of_kind;
-    let (inputmode, autocomplete) = match field.asked.name.as_str() {
-        "login" => ("email", "username"),
-        // Password managers keep the password with this.
-        "email" if !has_login => ("email", "username"),
-        "email" => ("email", "email"),
-        "firstName" => ("text", "given-name"),
-        "middleName" => ("text", "additional-name"),
-        "lastName" => ("text", "family-name"),
-        "nickName" => ("text", "nickname"),
-        "honorificPrefix" => ("text", "honorific-prefix"),
-        "honorificSuffix" => ("text", "honorific-suffix"),
-        "title" => ("text", "organization-title"),
-        "organization" => ("text", "organization"),
-        "mobilePhone" | "primaryPhone" => ("tel", "tel"),
-        "streetAddress" => ("text", "street-address"),
-        "city" => ("text", "address-level2"),
-        "state" => ("text", "address-level1"),
-        "zipCode" => ("text", "postal-code"),
-        "countryCode" => ("text", "country"),
-        "profileUrl" => ("url", "url"),
-        _ => (inputmode, "off"),
-    };
-    (inputmode, autocomplete, hint)
 }

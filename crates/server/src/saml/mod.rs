@@ -15,6 +15,7 @@ use tenterhook_contract::Secret;
 use tenterhook_flows::{
     commitment::Commitment,
     oauth::parameters::{PARAMETERS_BYTES_MAX, Parameters},
+    registration::progressive::Application,
     saml::{
         logout::{self, LogoutAnswer, LogoutStep, Progress},
         messages::query_of_form,
@@ -43,6 +44,7 @@ use crate::{
         nobody_signs_up,
         page::{self as sign_up_form, SignUpPurpose, sign_up_page},
         policy_of_app,
+        profile_page::{self, ProfilePurpose, profile_page},
     },
     to_its_end::committed,
 };
@@ -59,6 +61,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/app/{name}/{key}/sso/saml", get(sign_on).post(by_form))
         .route("/app/{name}/{key}/sso/saml/sign-in", post(sign_in))
         .route("/app/{name}/{key}/sso/saml/sign-up", get(sign_up).post(sign_up_by_form))
+        .route("/app/{name}/{key}/sso/saml/profile", get(back_to_request).post(complete_profile))
         .route("/app/{name}/{key}/slo/saml", get(logout).post(by_form))
         .route("/app/{name}/sso/saml/metadata", get(metadata))
         .route("/login/signout", get(sign_out).post(sign_out_by_form))
@@ -107,6 +110,9 @@ async fn signed_on(
         SignOnAnswer::SignIn { login_hint } => {
             let purpose = purpose(org, saml_app, caller)?;
             sign_in_page(app, caller, &purpose, login_hint.as_deref().unwrap_or_default(), None)
+        }
+        SignOnAnswer::CompleteProfile(incomplete) => {
+            profile_page(app, org, caller, &profile_purpose(saml_app, caller)?, &incomplete)
         }
         SignOnAnswer::Post(page) => page,
     })
@@ -181,12 +187,55 @@ async fn sign_up_by_form(
     Ok(sign_up_form::submitted(app, org, caller, purpose, request).await.unwrap_or_else(not_read))
 }
 
+/// The page of a form is part of the answer to its request.
+async fn back_to_request(
+    Extension(org): Org,
+    Extension(caller): Extension<Caller>,
+    Path(names): Names,
+) -> Result<Response, ApiError> {
+    Ok(see_other(profile_purpose(app_of(&org, &names)?, &caller)?.back.as_str()))
+}
+
+async fn complete_profile(
+    State(app): State<App>,
+    Extension(org): Org,
+    Extension(caller): Extension<Caller>,
+    Path(names): Names,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let saml_app = app_of(&org, &names)?;
+    let purpose = profile_purpose(saml_app, &caller)?;
+    if saml_app.status != Status::Active {
+        // The request says so.
+        return Ok(see_other(purpose.back.as_str()));
+    }
+    let completing = (purpose, Application::from(saml_app));
+    Ok(profile_page::submitted(app, org, caller, completing, request).await.unwrap_or_else(not_read))
+}
+
+/// The request for sign-on in the query as what a user completes the profile for.
+fn profile_purpose(app: &SamlApp, caller: &Caller) -> Result<ProfilePurpose, ApiError> {
+    let own = |path| OwnPath::new(path).ok_or(ApiError::UnknownPath);
+    let (path, query) = path_and_query(app, caller);
+    Ok(ProfilePurpose {
+        app_label: Some(app.label.clone()),
+        action: own(format!("{path}/profile{query}"))?,
+        back: own(format!("{path}{query}"))?,
+        form_targets: OWN_FORMS.to_owned(),
+    })
+}
+
+/// Where an app's users sign on, and the request with its question mark, if there is one.
+fn path_and_query(app: &SamlApp, caller: &Caller) -> (String, String) {
+    let query = caller.query.as_deref().unwrap_or_default();
+    let query = if query.is_empty() { String::new() } else { format!("?{}", query::of_bytes(query.as_bytes())) };
+    (format!("/app/{}/{}/sso/saml", app.name, app.external_key), query)
+}
+
 /// The request for sign-on in the query as what a user signs in for.
 fn purpose(org: &OrgSnapshot, app: &SamlApp, caller: &Caller) -> Result<SignInPurpose, ApiError> {
     let own = |path| OwnPath::new(path).ok_or(ApiError::UnknownPath);
-    let query = caller.query.as_deref().unwrap_or_default();
-    let query = if query.is_empty() { String::new() } else { format!("?{}", query::of_bytes(query.as_bytes())) };
-    let path = format!("/app/{}/{}/sso/saml", app.name, app.external_key);
+    let (path, query) = path_and_query(app, caller);
     let policy = policy_of_app(org, app.enrollment_policy.as_ref());
     let way = |policy| Ok::<_, ApiError>(SignUpWay { action: own(format!("{path}/sign-up{query}"))?, policy });
     Ok(SignInPurpose {

@@ -1,9 +1,12 @@
-//! Signing up (`registration.md`): by the JSON API, by the hosted page, with the verification of the email address.
+//! Signing up (`registration.md`): by the JSON API, by the hosted page, with the verification of the email address. And what existing
+//! users are asked for at sign-in.
 
 mod abuse;
 mod api;
 mod hook;
 mod page;
+mod progressive;
+mod progressive_hook;
 mod verification;
 
 use std::net::SocketAddr;

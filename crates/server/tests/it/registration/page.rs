@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The CSRF token of a page, and its cookie.
-fn csrf(page: &Answer) -> (String, String) {
+pub(super) fn csrf(page: &Answer) -> (String, String) {
     let html = page.text();
     let token = html.split("name=\"csrf\" value=\"").nth(1).unwrap_or_else(|| panic!("{html}"));
     let cookie = page.header("set-cookie").split(';').next().unwrap().to_owned();
