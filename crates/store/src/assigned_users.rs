@@ -8,7 +8,7 @@ use std::{
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, DbBackend, EntityTrait as _, FromQueryResult, QueryFilter as _,
     QueryTrait as _, Statement,
-    sea_query::{Order, Query, SelectStatement, UnionType},
+    sea_query::{Order, Query, SelectStatement},
 };
 use tenterhook_contract::id::{AppId, GroupId, OrgId, UserId};
 use tenterhook_model::{AppUser, Assigned, User, everyone_id};
@@ -19,7 +19,7 @@ use crate::{
     entity::{app_group, app_user, group_member, user},
     pool::Pool,
     store::{from_text, parse},
-    users::user_of,
+    users::{USERS_AT_ONCE, each, rows_of_ids, user_of},
 };
 
 /// The ids of the next users. Each step looks up the id that follows, in the index of the app's users and in the index of the members
@@ -37,9 +37,6 @@ const NEXT: &str = "WITH RECURSIVE page (id, place) AS (\
          FROM app_groups AS of_app WHERE of_app.org_id = $1 AND of_app.app_id = $2) AS followers), place + 1 \
      FROM page WHERE id IS NOT NULL AND place < $4) \
      SELECT id FROM page WHERE place > 0 AND id IS NOT NULL ORDER BY place";
-
-/// Most users that are read at once. Each is a part of one statement, of which SQLite takes 500.
-const READ_AT_ONCE: usize = 200;
 
 impl Store {
     /// A page of the users of an app with how it is assigned to each, by id, those after `after`: users to whom it is assigned, and
@@ -68,7 +65,7 @@ async fn assigned_users(
     let is_for_everyone = app_group::Entity::find_by_id(key).one(reader).await?.is_some();
     let mut found = Vec::new();
     while found.len() < limit {
-        let rest = (limit - found.len()).min(READ_AT_ONCE);
+        let rest = (limit - found.len()).min(USERS_AT_ONCE);
         let rows = if is_for_everyone {
             let transaction = reader.begin_ordered().await?;
             let rows = transaction.query_all(&next_of_org(org, after.as_ref(), rest)).await.map_err(StoreError::from);
@@ -123,11 +120,8 @@ async fn of_ids(
         })
         .collect();
     let mut found = Vec::with_capacity(ids.len());
-    let mut users: Vec<user::Model> = all(reader, users(org, ids)).await?;
-    // The ids are in the order of the page, by the collation of the database.
-    let places: HashMap<_, _> = ids.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
-    users.sort_by_key(|row| places.get(row.id.as_str()).copied());
-    for row in users {
+    for row in rows_of_ids(reader, org, ids).await? {
+        let row = user::Model::from_query_result(&row, "")?;
         let id = row.id.clone();
         let user = match user_of(row) {
             Ok(user) => user,
@@ -187,11 +181,6 @@ fn next_of_org(org: &OrgId, after: Option<&UserId>, limit: usize) -> SelectState
     ids
 }
 
-/// The users with these ids.
-pub(crate) fn users(org: &OrgId, ids: &[String]) -> Option<SelectStatement> {
-    each(ids, |id| user::Entity::find_by_id((org.to_string(), id.to_owned())).into_query())
-}
-
 /// The assignments of an app to these users.
 pub(crate) fn own(org: &OrgId, app: &AppId, ids: &[String]) -> Option<SelectStatement> {
     each(ids, |id| app_user::Entity::find_by_id((org.to_string(), app.to_string(), id.to_owned())).into_query())
@@ -212,17 +201,6 @@ pub(crate) fn memberships(org: &OrgId, app: &AppId, ids: &[String]) -> Option<Se
             .filter(group_member::Column::GroupId.in_subquery(of_app.clone()))
             .into_query()
     })
-}
-
-/// What is selected for each of these ids, in one statement. Each part is found by the index of its key; for a list of ids, PostgreSQL
-/// without statistics would read every row of the org.
-fn each(ids: &[String], select: impl Fn(&str) -> SelectStatement) -> Option<SelectStatement> {
-    let mut parts = ids.iter().map(|id| select(id));
-    let mut all = parts.next()?;
-    for part in parts {
-        all.union(UnionType::All, part);
-    }
-    Some(all)
 }
 
 async fn all<M: FromQueryResult>(reader: &Pool, select: Option<SelectStatement>) -> Result<Vec<M>, StoreError> {

@@ -8,9 +8,9 @@ use tenterhook_model::{User, UserQuery};
 
 use crate::{
     Store, StoreError,
-    groups::{members, of_user},
+    groups::{member_ids, of_user},
     user_search::{BOUNDS, Part, are_common, found_page, last_of_step, leaves, walked_page},
-    users::of_login,
+    users::{of_ids, of_login},
 };
 
 /// In the texts of the user that is copied, these stand for the number of the copy: in seven digits, without its last digit in six,
@@ -110,7 +110,10 @@ impl Store {
         let (in_order, statements) = match query {
             DirectoryQuery::Login(login) => (false, vec![of_login(org, login).build(backend)]),
             DirectoryQuery::Members(group, after, limit) => {
-                (true, vec![members(org, group, after, limit).build(backend)])
+                let select = member_ids(org, group, after, limit);
+                let rows = reader.query_all(&select).await?;
+                let ids = rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<Vec<String>, _>>()?;
+                (true, [Some(select), of_ids(org, &ids)].iter().flatten().map(build).collect())
             }
             DirectoryQuery::GroupsOf(user) => (false, vec![of_user(backend, org, user)]),
             DirectoryQuery::Users(UserQuery { condition, after, limit }) => {

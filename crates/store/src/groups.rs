@@ -16,10 +16,10 @@ use tenterhook_model::{Group, GroupKind, GroupQuery, Narrowed, User, group_key};
 
 use crate::{
     Store, StoreError,
-    entity::{group_member, user, user_group},
+    entity::{group_member, user_group},
     pool::Transaction,
     store::{duplicate, missing, parse},
-    users::{end_of, readable_page},
+    users::{ReadableUsers, USERS_AT_ONCE, end_of, rows_of_ids},
 };
 
 /// Groups that are read at once while those are looked for that a condition holds for.
@@ -217,12 +217,32 @@ impl Store {
         let (of, group, after, reader) = (org.clone(), group.clone(), after.cloned(), self.connections.reader.clone());
         let read = async move {
             let transaction = reader.begin_ordered().await?;
-            let page = |after: Option<&UserId>, limit: usize| members(&of, &group, after, limit);
-            let users = readable_page(&transaction, &of, (after, limit), page).await;
+            let users = readable_members(&transaction, (&of, &group), after, limit).await;
             transaction.end(users).await
         };
         self.heavy_reads.run(org, read).await
     }
+}
+
+/// A page of the members whose rows can be read: the next ones take the places of those that cannot.
+async fn readable_members(
+    transaction: &Transaction,
+    (org, group): (&OrgId, &GroupId),
+    mut after: Option<UserId>,
+    limit: usize,
+) -> Result<Vec<User>, StoreError> {
+    let mut page = ReadableUsers::default();
+    while page.len() < limit {
+        let asked = (limit - page.len()).min(USERS_AT_ONCE);
+        let rows = transaction.query_all(&member_ids(org, group, after.as_ref(), asked)).await?;
+        let ids = rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<Vec<String>, _>>()?;
+        page.take(&rows_of_ids(transaction, org, &ids).await?)?;
+        match ids.last() {
+            Some(last) if ids.len() == asked => after = Some(parse("user", last)?),
+            _ => break,
+        }
+    }
+    Ok(page.end(org))
 }
 
 /// Notes that the members of groups have changed.
@@ -281,9 +301,9 @@ pub(crate) fn of_user(backend: DbBackend, org: &OrgId, user: &UserId) -> Stateme
     Statement::from_sql_and_values(backend, OF_USER, [org.as_str().into(), user.as_str().into()])
 }
 
-/// The next members of a group. Their ids are found first: a database that joined both tables might walk through all users of the
-/// org. Each of the ids has a user, because of the foreign key.
-pub(crate) fn members(org: &OrgId, group: &GroupId, after: Option<&UserId>, limit: usize) -> Select<user::Entity> {
+/// The ids of the next members of a group. The users are read by them: a database that joined both tables might walk through all
+/// users of the org. Each of the ids has a user, because of the foreign key.
+pub(crate) fn member_ids(org: &OrgId, group: &GroupId, after: Option<&UserId>, limit: usize) -> SelectStatement {
     let mut ids = Query::select();
     ids.column(group_member::Column::UserId)
         .from(group_member::Entity)
@@ -294,10 +314,7 @@ pub(crate) fn members(org: &OrgId, group: &GroupId, after: Option<&UserId>, limi
     if let Some(after) = after {
         ids.and_where(group_member::Column::UserId.gt(after.as_str()));
     }
-    user::Entity::find()
-        .filter(user::Column::OrgId.eq(org.as_str()))
-        .filter(user::Column::Id.in_subquery(ids))
-        .order_by_asc(user::Column::Id)
+    ids
 }
 
 /// The next groups of an org.

@@ -1,10 +1,12 @@
 //! Users: found by id, login and other keys, changed by compare-and-swap.
 
+use std::collections::HashMap;
+
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult as _, PaginatorTrait as _, QueryFilter as _,
-    QueryTrait as _, Select,
-    sea_query::{Expr, ExprTrait as _, SimpleExpr},
+    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, FromQueryResult as _, PaginatorTrait as _,
+    QueryFilter as _, QueryResult, QueryTrait as _, Select,
+    sea_query::{Expr, ExprTrait as _, SelectStatement, SimpleExpr, UnionType},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -25,6 +27,8 @@ use crate::{
 
 /// Most users that are left out of one page because their rows are damaged; with more, the list is an error.
 const LEFT_OUT_MAX: usize = 1_000;
+/// Most users that are read at once by their ids. Each is a part of one statement, of which SQLite takes 500.
+pub(crate) const USERS_AT_ONCE: usize = 200;
 
 impl Store {
     /// How many users the org has.
@@ -138,31 +142,93 @@ pub(crate) async fn readable_page(
     (mut after, limit): (Option<UserId>, usize),
     next: impl Fn(Option<&UserId>, usize) -> Select<user::Entity>,
 ) -> Result<Vec<User>, StoreError> {
-    let (mut rest, mut users, mut left_out, mut first) = (limit, Vec::new(), 0, None);
+    let (mut rest, mut page) = (limit, ReadableUsers::default());
     loop {
         let rows = reader.query_all(next(after.as_ref(), rest).as_query()).await?;
         let is_last = rows.len() < rest;
         let last = rows.last().and_then(|row| row.try_get::<String>("", "id").ok()?.parse().ok());
-        for row in &rows {
-            match user::Model::from_query_result(row, "").map_err(StoreError::from).and_then(user_of) {
-                Ok(user) => users.push(user),
-                Err(error) if left_out == LEFT_OUT_MAX => return Err(error),
-                Err(error) => {
-                    left_out += 1;
-                    first.get_or_insert_with(|| (row.try_get::<String>("", "id").unwrap_or_default(), error));
-                }
-            }
-        }
-        rest = limit.saturating_sub(users.len());
+        page.take(&rows)?;
+        rest = limit.saturating_sub(page.len());
         if is_last || rest == 0 || last.is_none() {
-            break;
+            return Ok(page.end(org));
         }
         after = last;
     }
-    if let Some((user, error)) = first {
-        tracing::error!(%org, users = left_out, user, %error, "user.unreadable: users are left out of a page");
+}
+
+/// The users of a page whose rows can be read, and how many cannot.
+#[derive(Default)]
+pub(crate) struct ReadableUsers {
+    users: Vec<User>,
+    left_out: usize,
+    first: Option<(String, StoreError)>,
+}
+
+impl ReadableUsers {
+    /// Reads more rows of the page.
+    ///
+    /// # Errors
+    /// When more than [`LEFT_OUT_MAX`] rows are damaged.
+    pub(crate) fn take(&mut self, rows: &[QueryResult]) -> Result<(), StoreError> {
+        for row in rows {
+            match user::Model::from_query_result(row, "").map_err(StoreError::from).and_then(user_of) {
+                Ok(user) => self.users.push(user),
+                Err(error) if self.left_out == LEFT_OUT_MAX => return Err(error),
+                Err(error) => {
+                    self.left_out += 1;
+                    self.first.get_or_insert_with(|| (row.try_get::<String>("", "id").unwrap_or_default(), error));
+                }
+            }
+        }
+        Ok(())
     }
-    Ok(users)
+
+    /// How many can be read.
+    pub(crate) fn len(&self) -> usize {
+        self.users.len()
+    }
+
+    /// The users; those that are left out are logged.
+    pub(crate) fn end(self, org: &OrgId) -> Vec<User> {
+        if let Some((user, error)) = self.first {
+            tracing::error!(%org, users = self.left_out, user, %error, "user.unreadable: users are left out of a page");
+        }
+        self.users
+    }
+}
+
+/// The rows of the users with these ids, in the order of the ids.
+pub(crate) async fn rows_of_ids(
+    reader: &impl ConnectionTrait,
+    org: &OrgId,
+    ids: &[String],
+) -> Result<Vec<QueryResult>, DbErr> {
+    let Some(select) = of_ids(org, ids) else { return Ok(Vec::new()) };
+    let rows = reader.query_all(&select).await?;
+    let places: HashMap<_, _> = ids.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
+    let mut with_place = Vec::with_capacity(rows.len());
+    for row in rows {
+        let id: String = row.try_get("", "id")?;
+        with_place.push((places.get(id.as_str()).copied(), row));
+    }
+    with_place.sort_by_key(|(place, _)| *place);
+    Ok(with_place.into_iter().map(|(_, row)| row).collect())
+}
+
+/// The users with these ids.
+pub(crate) fn of_ids(org: &OrgId, ids: &[String]) -> Option<SelectStatement> {
+    each(ids, |id| user::Entity::find_by_id((org.to_string(), id.to_owned())).into_query())
+}
+
+/// What is selected for each of these ids, in one statement. Each part is found by the index of its key; for a list of ids, PostgreSQL
+/// without statistics would read every row of the org.
+pub(crate) fn each(ids: &[String], select: impl Fn(&str) -> SelectStatement) -> Option<SelectStatement> {
+    let mut parts = ids.iter().map(|id| select(id));
+    let mut all = parts.next()?;
+    for part in parts {
+        all.union(UnionType::All, part);
+    }
+    Some(all)
 }
 
 fn of_version(user: &User) -> SimpleExpr {
