@@ -25,6 +25,8 @@ mod log;
 mod objects;
 mod operator_token;
 mod org;
+mod passcode;
+mod phone_number;
 mod policy;
 mod profile;
 mod saml_app;
@@ -79,6 +81,11 @@ pub use log::{
 pub use objects::{Iter, Objects};
 pub use operator_token::OperatorToken;
 pub use org::{Org, OrgHost, OrgHostError, OrgLimits, OrgStatus, Status};
+pub use passcode::{PASSCODE_DIGITS, Passcode};
+pub use phone_number::{
+    NumberBlock, NumberRange, NumberRangeError, PHONE_EXTENSION_DIGITS_MAX, PHONE_NUMBER_BYTES_MAX, PhoneNumber,
+    PhoneNumberError, is_region,
+};
 pub use policy::{AccessPolicy, EVERYONE, PolicyRule, RuleHooks, RulePeople};
 pub use profile::{
     ATTRIBUTE_CHARACTERS_MAX, CUSTOM_ATTRIBUTES_MAX, CUSTOM_BYTES_MAX, LOGIN_BYTES_MAX, Profile, USER_OF_THE_TOKEN,

@@ -5,6 +5,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tenterhook_contract::{Secret, Timestamp};
 use tenterhook_engine::Entropy;
 pub use tenterhook_engine::SystemEntropy;
+use tenterhook_model::Passcode;
 
 /// `N` random bytes.
 pub fn random_bytes<const N: usize>(entropy: &dyn Entropy) -> [u8; N] {
@@ -21,6 +22,11 @@ pub fn id_parts(entropy: &dyn Entropy, now: Timestamp) -> (u64, [u8; 8]) {
 /// A token of 256 random bits in base64url, to be shown once and stored as [`sha256_hex`].
 pub fn random_token(entropy: &dyn Entropy) -> Secret {
     Secret::new(URL_SAFE_NO_PAD.encode(random_bytes::<32>(entropy)))
+}
+
+/// A one-time passcode of six digits.
+pub fn passcode(entropy: &dyn Entropy) -> Passcode {
+    Passcode::from_entropy(random_bytes(entropy))
 }
 
 /// A temporary password of 120 random bits, 20 characters long. A user types it once.
