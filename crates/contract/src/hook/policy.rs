@@ -9,6 +9,7 @@ use crate::{
     Description, Retry,
     answer::Answer,
     problem::{ProblemCode, Refused},
+    telephony::VoiceLabel,
 };
 
 /// Settings of a hook. The defaults are the contract's (`overview.md` sections 5 and 6).
@@ -33,6 +34,8 @@ pub struct HookPolicy {
     /// How long a connection to the service may be idle, in milliseconds, and still be used for the next call; zero for a
     /// connection of its own for each call, `None` for what the service is found to keep.
     pub idle_connection_ms: Option<u32>,
+    /// What a telephony hook's documents call a voice call; `None` for the contract's own word. Hooks of other types have none.
+    pub voice_label: Option<VoiceLabel>,
     /// The circuit breaker.
     pub breaker: BreakerPolicy,
 }
@@ -139,6 +142,7 @@ impl Default for HookPolicy {
             unused_fallback: None,
             max_concurrent: None,
             idle_connection_ms: None,
+            voice_label: None,
             breaker: BreakerPolicy::default(),
         }
     }

@@ -46,7 +46,7 @@ pub(crate) static DESCRIPTION: Description = Description {
     error: ErrorDefault::FallBack,
     per_org: PerOrg::OneActive,
     authentication_required: true,
-    secret_members: Names::fixed(&["/messageProfile/otpCode"]),
+    secret_members: Names::fixed(&["/messageProfile/otpCode", "/messageProfile/phoneNumber"]),
     unsent_members: Names::NONE,
     relatives: Cow::Borrowed(&BUILT_IN_DESCRIPTIONS),
     filler_words: FILLER_WORDS,
@@ -231,6 +231,25 @@ impl TelephonyFlow {
     }
 }
 
+impl VoiceLabel {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::Voice, Self::VoiceCall, Self::Call];
+
+    /// The wire text.
+    ///
+    /// ```
+    /// use tenterhook_contract::telephony::VoiceLabel;
+    /// assert_eq!(VoiceLabel::ALL.map(VoiceLabel::as_str), ["Voice", "voice call", "CALL"]);
+    /// ```
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Voice => "Voice",
+            Self::VoiceCall => "voice call",
+            Self::Call => "CALL",
+        }
+    }
+}
+
 impl DeliveryChannel {
     /// The wire text.
     ///
@@ -241,9 +260,7 @@ impl DeliveryChannel {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sms => "SMS",
-            Self::Voice(VoiceLabel::Voice) => "Voice",
-            Self::Voice(VoiceLabel::VoiceCall) => "voice call",
-            Self::Voice(VoiceLabel::Call) => "CALL",
+            Self::Voice(label) => label.as_str(),
         }
     }
 }

@@ -4,12 +4,13 @@
 use std::ops::RangeInclusive;
 
 use tenterhook_contract::{
-    FailureDefault, HookKind, Retry,
+    BuiltInType, FailureDefault, HookKind, Retry,
     hook::{BreakerPolicy, FailurePolicy, Fallback, HookPolicy},
     hook_kind::Rehearsal,
     preview::Document,
     problem::{Problem, ProblemCode},
     profile::ProfileSchema,
+    telephony::VoiceLabel,
 };
 
 use super::{
@@ -20,6 +21,9 @@ use crate::request::{Causes, Given, INVALID, Named};
 
 /// The member with the fallback commands.
 const FALLBACK: &str = "policy.fallbackCommands";
+/// Names of voice calls on the wire.
+const VOICE_LABELS: [(&str, VoiceLabel); 3] =
+    [("Voice", VoiceLabel::Voice), ("voice call", VoiceLabel::VoiceCall), ("CALL", VoiceLabel::Call)];
 /// What names the failure policy.
 const FAILURE: &str = "policy.failurePolicy";
 
@@ -55,6 +59,7 @@ fn read_members(request: &PolicyRequest, kind: Option<&dyn HookKind>, causes: &m
     let retry = one_of(causes, "policy.retry", &request.retry, &RETRIES, default.retry);
     let max = number(causes, "policy.maxConcurrent", &request.max_concurrent, &HookPolicy::MAX_CONCURRENT);
     let idle = number(causes, "policy.idleConnectionMs", &request.idle_connection_ms, &HookPolicy::IDLE_CONNECTION_MS);
+    let voice_label = read_voice_label(&request.voice_label, kind, causes);
     let fallback = read_fallback(request.fallback_commands.given(), causes);
     let failure = one_of(causes, FAILURE, &request.failure_policy, &FAILURES, Failure::Default);
     let failure = failure.filter(|failure| can_have(*failure, kind, causes));
@@ -83,6 +88,7 @@ fn read_members(request: &PolicyRequest, kind: Option<&dyn HookKind>, causes: &m
         unused_fallback,
         max_concurrent: max?,
         idle_connection_ms: idle?,
+        voice_label: voice_label?,
         breaker: breaker?,
     })
 }
@@ -138,6 +144,24 @@ fn one_of<T: Copy>(
         causes.none_of(member, choices.iter().map(|(name, _)| *name));
     }
     found
+}
+
+/// `None` is a problem that has been noted, `Some(None)` an absent member.
+#[expect(clippy::option_option, reason = "absent and wrong are different things")]
+fn read_voice_label(
+    label: &Named<String>,
+    kind: Option<&dyn HookKind>,
+    causes: &mut Causes,
+) -> Option<Option<VoiceLabel>> {
+    if matches!(label.given(), Given::Absent) {
+        return Some(None);
+    }
+    let telephony = BuiltInType::Telephony.name();
+    if kind.is_some_and(|kind| kind.description().event_type != *telephony) {
+        causes.add("policy.voiceLabel", "Only telephony hooks have a label for voice calls");
+        return None;
+    }
+    one_of(causes, "policy.voiceLabel", label, &VOICE_LABELS, VoiceLabel::default()).map(Some)
 }
 
 /// Whether hooks of this type can have the failure policy.

@@ -101,6 +101,8 @@ pub struct PolicyRequest {
     pub max_concurrent: Named<u32>,
     /// How long a connection may be idle.
     pub idle_connection_ms: Named<u32>,
+    /// `Voice`, `voice call` or `CALL`, of a telephony hook only.
+    pub voice_label: Named<String>,
     /// The circuit breaker.
     pub breaker: Named<BreakerRequest>,
 }
@@ -280,6 +282,7 @@ impl PolicyRequest {
             fallback_commands: Named::nullable(policy.fallback().map(|fallback| fallback.commands().to_vec())),
             max_concurrent: Named::nullable(policy.max_concurrent),
             idle_connection_ms: Named::nullable(policy.idle_connection_ms),
+            voice_label: Named::nullable(policy.voice_label.map(|label| label.as_str().to_owned())),
             breaker: Named::is(BreakerRequest::of(&policy.breaker)),
         }
     }
@@ -291,6 +294,7 @@ impl PolicyRequest {
         self.fallback_commands.put(&update.fallback_commands);
         self.max_concurrent.put(&update.max_concurrent);
         self.idle_connection_ms.put(&update.idle_connection_ms);
+        self.voice_label.put(&update.voice_label);
         // Its members are settings of their own, as those of the policy are; null gives all of them their defaults.
         self.breaker.merge(&update.breaker, BreakerRequest::merge);
     }

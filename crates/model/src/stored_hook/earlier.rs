@@ -203,6 +203,7 @@ impl Policy {
             fallback: self.fallback_commands,
             max_concurrent: self.max_concurrent,
             idle_connection_ms: self.idle_connection_ms,
+            voice_label: None,
             breaker: self.breaker.map_or(default.breaker, Breaker::into_current),
         }
     }

@@ -19,6 +19,7 @@ use tenterhook_contract::{
         SigningSecret,
     },
     id::{HookId, HookKeyId},
+    telephony::VoiceLabel,
 };
 
 use crate::{StoredForm, StoredObject, UnreadableObject};
@@ -94,7 +95,18 @@ struct StoredPolicy {
     fallback: Option<Vec<Value>>,
     max_concurrent: Option<u64>,
     idle_connection_ms: Option<u64>,
+    /// Absent in what earlier releases have stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    voice_label: Option<StoredVoiceLabel>,
     breaker: StoredBreaker,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StoredVoiceLabel {
+    Voice,
+    VoiceCall,
+    Call,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -304,6 +316,7 @@ impl StoredPolicy {
             fallback: policy.fallback().map(|fallback| fallback.commands().to_vec()),
             max_concurrent: policy.max_concurrent.map(u64::from),
             idle_connection_ms: policy.idle_connection_ms.map(u64::from),
+            voice_label: policy.voice_label.map(StoredVoiceLabel::of),
             breaker: StoredBreaker {
                 mode: match breaker.mode {
                     BreakerMode::On => StoredBreakerMode::On,
@@ -340,8 +353,27 @@ impl StoredPolicy {
             unused_fallback,
             max_concurrent: self.max_concurrent.map(|number| nearest(number, &HookPolicy::MAX_CONCURRENT)),
             idle_connection_ms: self.idle_connection_ms.map(|ms| nearest(ms, &HookPolicy::IDLE_CONNECTION_MS)),
+            voice_label: self.voice_label.map(StoredVoiceLabel::into_label),
             breaker: self.breaker.into_breaker(),
         })
+    }
+}
+
+impl StoredVoiceLabel {
+    fn of(label: VoiceLabel) -> Self {
+        match label {
+            VoiceLabel::Voice => Self::Voice,
+            VoiceLabel::VoiceCall => Self::VoiceCall,
+            VoiceLabel::Call => Self::Call,
+        }
+    }
+
+    fn into_label(self) -> VoiceLabel {
+        match self {
+            Self::Voice => VoiceLabel::Voice,
+            Self::VoiceCall => VoiceLabel::VoiceCall,
+            Self::Call => VoiceLabel::Call,
+        }
     }
 }
 

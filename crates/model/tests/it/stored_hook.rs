@@ -9,6 +9,7 @@ use tenterhook_contract::{
         FailurePolicy, Fallback, HookPolicy, HookStatus, HookTls, InlineHook, SigningScheme, SigningSecret,
     },
     id::{HookId, HookKeyId},
+    telephony::VoiceLabel,
 };
 use tenterhook_model::{ConfigurationObject, StoredForm as _, StoredObject, UnreadableObject};
 
@@ -76,14 +77,23 @@ fn breaker() -> impl Strategy<Value = BreakerPolicy> {
 fn policy() -> impl Strategy<Value = HookPolicy> {
     let retry = prop::sample::select(vec![None, Some(Retry::Never), Some(Retry::Once)]);
     let (calls, idle) = (option::of(HookPolicy::MAX_CONCURRENT), option::of(HookPolicy::IDLE_CONNECTION_MS));
-    (HookPolicy::TIMEOUT_MS, retry, failure(), calls, idle, breaker()).prop_map(
-        |(timeout_ms, retry, (failure, unused_fallback), max_concurrent, idle_connection_ms, breaker)| HookPolicy {
+    let label = option::of(prop::sample::select(VoiceLabel::ALL.to_vec()));
+    (HookPolicy::TIMEOUT_MS, retry, failure(), calls, (idle, label), breaker()).prop_map(
+        |(
+            timeout_ms,
+            retry,
+            (failure, unused_fallback),
+            max_concurrent,
+            (idle_connection_ms, voice_label),
+            breaker,
+        )| HookPolicy {
             timeout_ms,
             retry,
             failure,
             unused_fallback,
             max_concurrent,
             idle_connection_ms,
+            voice_label,
             breaker,
         },
     )

@@ -165,7 +165,22 @@ struct PolicyAnswer {
     fallback_commands: Option<Vec<Value>>,
     max_concurrent: Option<u32>,
     idle_connection_ms: Option<u32>,
+    /// Of telephony hooks that have one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    voice_label: Option<VoiceLabel>,
     breaker: BreakerSettings,
+}
+
+/// What documents of a telephony hook call a voice call.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "InlineHookVoiceLabel"))]
+pub(super) enum VoiceLabel {
+    Voice,
+    #[serde(rename = "voice call")]
+    VoiceCall,
+    #[serde(rename = "CALL")]
+    Call,
 }
 
 /// Whether a failed attempt is made once more. Hooks of some types are never called twice.
@@ -389,6 +404,11 @@ impl PolicyAnswer {
             fallback_commands: policy.fallback().map(|fallback| fallback.commands().to_vec()),
             max_concurrent: policy.max_concurrent,
             idle_connection_ms: policy.idle_connection_ms,
+            voice_label: policy.voice_label.map(|label| match label {
+                contract::telephony::VoiceLabel::Voice => VoiceLabel::Voice,
+                contract::telephony::VoiceLabel::VoiceCall => VoiceLabel::VoiceCall,
+                contract::telephony::VoiceLabel::Call => VoiceLabel::Call,
+            }),
             breaker: BreakerSettings {
                 mode: match breaker.mode {
                     contract::hook::BreakerMode::On => BreakerMode::On,

@@ -120,6 +120,7 @@ const POLICY_MEMBERS: Members = Members {
         "fallbackCommands",
         "maxConcurrent",
         "idleConnectionMs",
+        "voiceLabel",
         "breaker.mode",
         "breaker.failureRatePercent",
         "breaker.minimumCalls",
@@ -361,6 +362,9 @@ struct PolicyBody {
     /// How long a connection may be idle and still be used; null for what the service is found to keep.
     #[cfg_attr(feature = "schema", schemars(with = "Option<u32>", transform = within(HookPolicy::IDLE_CONNECTION_MS)))]
     idle_connection_ms: Named<u32>,
+    /// What documents of a telephony hook call a voice call; null for `Voice`.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<super::answer::VoiceLabel>"))]
+    voice_label: Named<String>,
     #[serde(deserialize_with = "named_object")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<BreakerBody>"))]
     breaker: Named<BreakerBody>,
@@ -375,6 +379,7 @@ impl PolicyBody {
             fallback_commands: self.fallback_commands,
             max_concurrent: self.max_concurrent,
             idle_connection_ms: self.idle_connection_ms,
+            voice_label: self.voice_label,
             breaker: self.breaker.map(BreakerBody::into_request),
         }
     }

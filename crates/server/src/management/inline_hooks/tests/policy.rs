@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tenterhook_contract::{
     BuiltInType, Retry,
     hook::{BreakerMode, BreakerPolicy, FailurePolicy, InlineHook},
+    telephony::VoiceLabel,
 };
 
 use super::{create_among, http, now, read_back, replace, shown, update};
@@ -84,6 +85,36 @@ fn the_policy_is_kept_merged_and_judged() {
     telephony["type"] = json!("com.okta.telephony.provider");
     telephony["policy"] = json!({ "failurePolicy": "continue" });
     assert!(create_among(&[], &telephony).is_err(), "nothing would send the passcode");
+}
+
+/// `open-questions.md` I1: the three words for a voice call that services in the field expect.
+#[test]
+fn only_a_telephony_hook_has_a_label_for_voice_calls() {
+    let with_label = |label: Value| {
+        let mut body = http();
+        body["type"] = json!("com.okta.telephony.provider");
+        body["policy"] = json!({ "voiceLabel": label });
+        body
+    };
+    for label in VoiceLabel::ALL {
+        let hook = create_among(&[], &with_label(json!(label.as_str()))).unwrap();
+        assert_eq!(hook.policy.voice_label, Some(label));
+        assert_eq!(shown(&hook)["policy"]["voiceLabel"], json!(label.as_str()));
+        assert_eq!(read_back(&hook), hook, "stored and read back");
+        let kept = update(&hook, &json!({ "policy": { "timeoutMs": 900 } }), now()).unwrap();
+        assert_eq!(kept.policy.voice_label, Some(label), "merged");
+        let reset = update(&hook, &json!({ "policy": { "voiceLabel": null } }), now()).unwrap();
+        assert_eq!(reset.policy.voice_label, None);
+        assert!(shown(&reset)["policy"].get("voiceLabel").is_none());
+    }
+    for label in [json!("voice"), json!("call"), json!(""), json!(1)] {
+        let invalid = create_among(&[], &with_label(label.clone())).unwrap_err();
+        assert!(invalid.causes[0].starts_with("policy.voiceLabel: "), "{label}: {:?}", invalid.causes);
+    }
+    let mut token = http();
+    token["policy"] = json!({ "voiceLabel": "Voice" });
+    let invalid = create_among(&[], &token).unwrap_err();
+    assert_eq!(invalid.causes, ["policy.voiceLabel: Only telephony hooks have a label for voice calls"]);
 }
 
 /// `overview.md` section 5: token and telephony hooks are never called twice, and no setting makes them.
