@@ -39,8 +39,8 @@ pub use failure::{BreakerRelevance, CallFailure, EgressReason, FailureCode, fail
 pub use judge::carries_answer;
 pub use policy::Decision;
 pub use ports::{
-    BoxFuture, Call, CallPhase, Clock, Endpoint, Entropy, Exchange, PhaseTimings, Progress, RawAnswer, Recorder,
-    Refusing, Sent, SystemClock, SystemEntropy, Transport, Witness, Witnessed,
+    BoxFuture, Call, CallPhase, Clock, Endpoint, Entropy, Exchange, FormRequest, FormTransport, PhaseTimings, Progress,
+    RawAnswer, Recorder, Refusing, Sent, SystemClock, SystemEntropy, Transport, Witness, Witnessed,
 };
 pub use ready_hook::ReadyHook;
 pub use record::{AttemptRecord, FallbackUse, InvocationRecord, Origin, Outcome, Purpose, SkipReason, Timings};

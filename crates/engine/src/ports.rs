@@ -42,6 +42,30 @@ pub trait Transport: Send + Sync {
     fn check_tls(&self, settings: &HookTls) -> Result<(), CallFailure>;
 }
 
+/// A form for a provider that the operator has configured. Its `Debug` does not show the body, which may hold a passcode.
+pub struct FormRequest<'a> {
+    /// Where it goes.
+    pub uri: &'a str,
+    /// The value of its `Authorization` header.
+    pub authorization: &'a Secret,
+    /// The body, `application/x-www-form-urlencoded`.
+    pub body: Bytes,
+    /// When the caller stops waiting.
+    pub deadline: Deadline,
+}
+
+impl std::fmt::Debug for FormRequest<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("FormRequest").field("uri", &self.uri).finish_non_exhaustive()
+    }
+}
+
+/// Sends forms by the rules that hold for hooks: the same addresses, connections and bounds.
+pub trait FormTransport: Send + Sync {
+    /// Posts a form once. Ends by its deadline.
+    fn post_form<'a>(&'a self, form: FormRequest<'a>) -> BoxFuture<'a, Result<RawAnswer, CallFailure>>;
+}
+
 /// One hook's external service.
 pub trait Endpoint: Send + Sync {
     /// One attempt: channel authentication, POST, status and capped body.

@@ -81,11 +81,11 @@ pub enum TransportError {
 /// Calls external services over HTTP/1.1 and HTTP/2. All hooks share one pool, except those with TLS settings of their
 /// own.
 pub struct HttpTransport {
-    client: PooledClient,
+    pub(crate) client: PooledClient,
     reach: Arc<Reach>,
     trust: Arc<Trust>,
     http2_prior_knowledge: bool,
-    user_agent: HeaderValue,
+    pub(crate) user_agent: HeaderValue,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
@@ -162,8 +162,8 @@ impl HttpTransport {
     }
 
     /// Parses a URL and checks what can be checked without resolving its name.
-    fn uri(&self, what: &str, text: &str) -> Result<Uri, CallFailure> {
-        let invalid = |why: &str| CallFailure::new(FailureCode::UriInvalid, format!("The hook's {what} {why}"));
+    pub(crate) fn uri(&self, what: &str, text: &str) -> Result<Uri, CallFailure> {
+        let invalid = |why: &str| CallFailure::new(FailureCode::UriInvalid, format!("The {what} {why}"));
         let uri: Uri = text.parse().map_err(|_| invalid("is not usable"))?;
         // An invalid port must not be read as the default port.
         let after_host = uri.authority().and_then(|authority| authority.as_str().rsplit_once(authority.host()));
@@ -176,7 +176,7 @@ impl HttpTransport {
     }
 
     fn prepare(&self, hook: &InlineHook, hook_key: Option<&HookKey>) -> Result<Prepared, CallFailure> {
-        let uri = self.uri("URI", &hook.channel.uri)?;
+        let uri = self.uri("hook's URI", &hook.channel.uri)?;
         let mut tokens = None;
         let mut headers = HeaderMap::with_capacity(16);
         headers.insert(USER_AGENT, self.user_agent.clone());
@@ -204,7 +204,7 @@ impl HttpTransport {
             ChannelAuthentication::OAuth { client_id, token_url, scope, credential } => {
                 tokens = Some(TokenSource::new(
                     Grant {
-                        uri: self.uri("token URL", token_url)?,
+                        uri: self.uri("hook's token URL", token_url)?,
                         token_url: token_url.clone(),
                         client_id: client_id.clone(),
                         scope: scope.clone(),

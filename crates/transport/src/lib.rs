@@ -9,6 +9,7 @@ mod connection;
 mod dialer;
 mod egress;
 mod failure;
+mod form;
 mod gate;
 mod header_case;
 mod http_transport;
