@@ -10,4 +10,5 @@ pub mod password_reset;
 pub mod registration;
 pub mod saml;
 pub mod sign_in;
+pub mod telephony;
 mod user_groups;

@@ -34,6 +34,7 @@ mod snapshot;
 mod stranger_bounds;
 mod stranger_registrations;
 mod stranger_signatures;
+pub mod telephony;
 mod token_uses;
 
 pub use caller::Caller;

@@ -24,6 +24,7 @@ use crate::{
     refusals::Refusals,
     stranger_registrations::StrangerRegistrations,
     stranger_signatures::StrangerSignatures,
+    telephony::{Telephony, TelephonyParts},
 };
 
 /// How long a change of the configuration may take, including the wait for earlier changes on this node and the retries
@@ -51,6 +52,8 @@ pub struct Parts {
     pub hook_types: Arc<HookTypes>,
     /// Takes mails; without it, what needs mail is refused.
     pub mail: Option<Arc<dyn MailCarrier>>,
+    /// How passcodes reach phones.
+    pub telephony: TelephonyParts,
     /// Receives every exchange; only for `tenterhook dev`.
     pub witness: Option<Arc<dyn Witness>>,
 }
@@ -99,6 +102,7 @@ pub struct Platform {
     log: LogWriter,
     engine: Engine,
     mailer: Arc<Mailer>,
+    telephony: Telephony,
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -148,7 +152,7 @@ pub enum ChangeError<E> {
 impl Platform {
     /// Reads every org's configuration and is ready to serve.
     pub async fn start(parts: Parts) -> Result<Arc<Self>, StoreError> {
-        let Parts { store, transport, clock, entropy, settings, hook_types, mail, witness } = parts;
+        let Parts { store, transport, clock, entropy, settings, hook_types, mail, telephony, witness } = parts;
         let log = store.log_writer();
         let metrics = Metrics::new(&store);
         let inner = SystemLogRecorder::new(log.clone(), Arc::clone(&entropy));
@@ -158,6 +162,7 @@ impl Platform {
         let mailer = Mailer::new(mail, log.clone(), clock.clone(), entropy.clone(), Arc::clone(&metrics));
         let platform = Self {
             mailer,
+            telephony: Telephony::new(telephony),
             engine: match witness {
                 Some(witness) => engine.witness(witness).build(),
                 None => engine.build(),
@@ -236,6 +241,11 @@ impl Platform {
     /// Sends mails.
     pub fn mailer(&self) -> &Arc<Mailer> {
         &self.mailer
+    }
+
+    /// Delivers passcodes to phones.
+    pub fn telephony(&self) -> &Telephony {
+        &self.telephony
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -60,6 +60,8 @@ pub enum Refusal {
     SignUp(&'static str),
     /// A form with which a user completes the profile, with the reason. It comes with a session; its user may send it without end.
     ProfileUpdate(&'static str),
+    /// A one-time passcode that was not sent: event type and display message, and the reason.
+    Passcode((&'static str, &'static str), &'static str),
 }
 
 /// An endpoint at which OAuth clients are refused.
@@ -125,6 +127,7 @@ impl Refusal {
             Self::SignOut(_) => SESSION_END,
             Self::SignUp(_) => CREATE_USER,
             Self::ProfileUpdate(_) => UPDATE_PROFILE,
+            Self::Passcode(event, _) => event,
         };
         let (result, reason) = match self {
             Self::InvalidCredentials => (LogResult::Failure, Some("INVALID_CREDENTIALS".into())),
@@ -135,7 +138,8 @@ impl Refusal {
             | Self::SignOn(reason)
             | Self::SignOut(reason)
             | Self::SignUp(reason)
-            | Self::ProfileUpdate(reason) => (LogResult::Failure, Some(reason.into())),
+            | Self::ProfileUpdate(reason)
+            | Self::Passcode(_, reason) => (LogResult::Failure, Some(reason.into())),
         };
         event.named(event_type, message).ended(result, reason)
     }

@@ -1,4 +1,5 @@
-//! How much requests without a valid token or session may cause: by the network that they come from, by org, and in all.
+//! How much requests without a valid token or session may cause: by the network that they come from, by org, and in all. Other
+//! limits are built of the same rates.
 
 use std::{collections::HashMap, hash::Hash, time::Duration};
 
@@ -48,6 +49,8 @@ pub(crate) struct Allowance(pub(crate) Instant);
 #[derive(Debug)]
 pub(crate) struct Allowances<K> {
     rate: Rate,
+    /// Keys that are counted separately, at most.
+    room: usize,
     pub(crate) apart: HashMap<K, Allowance>,
     /// The shared state of keys for which there was no room.
     others: Allowance,
@@ -59,14 +62,25 @@ impl Rate {
     fn reach(self) -> Duration {
         self.every * self.burst.saturating_sub(1)
     }
+
+    /// `limit` in each `period`: all of them at once, or spread evenly. A limit of zero counts as one.
+    pub(crate) fn evenly(limit: u32, period: Duration) -> Self {
+        let burst = limit.max(1);
+        Self { burst, every: period / burst }
+    }
 }
 
 impl Allowance {
     fn has_some(self, rate: Rate, now: Instant) -> bool {
-        self.0.saturating_duration_since(now) <= rate.reach()
+        self.wait(rate, now).is_zero()
     }
 
-    fn take(&mut self, rate: Rate, now: Instant) {
+    /// How long there is none left; zero when there is one.
+    pub(crate) fn wait(self, rate: Rate, now: Instant) -> Duration {
+        self.0.saturating_duration_since(now).saturating_sub(rate.reach())
+    }
+
+    pub(crate) fn take(&mut self, rate: Rate, now: Instant) {
         self.0 = self.0.max(now) + rate.every;
     }
 
@@ -78,8 +92,8 @@ impl Allowance {
 impl StrangerBounds {
     pub(crate) fn new(rates: Rates, now: Instant) -> Self {
         Self {
-            networks: Allowances::new(rates.per_network, now),
-            wider_networks: Allowances::new(rates.per_wider_network, now),
+            networks: Allowances::new(rates.per_network, NETWORKS_MAX, now),
+            wider_networks: Allowances::new(rates.per_wider_network, NETWORKS_MAX, now),
             orgs: HashMap::new(),
             all: Allowance(now),
             rates,
@@ -110,17 +124,17 @@ impl StrangerBounds {
 }
 
 impl<K: Eq + Hash> Allowances<K> {
-    fn new(rate: Rate, now: Instant) -> Self {
-        Self { rate, apart: HashMap::new(), others: Allowance(now), swept: now }
+    pub(crate) fn new(rate: Rate, room: usize, now: Instant) -> Self {
+        Self { rate, room, apart: HashMap::new(), others: Allowance(now), swept: now }
     }
 
     fn of(&mut self, one: K, now: Instant) -> &mut Allowance {
         // Not for each event, because a full scan takes a millisecond.
-        if self.apart.len() >= NETWORKS_MAX && now.duration_since(self.swept) >= Duration::from_secs(1) {
+        if self.apart.len() >= self.room && now.duration_since(self.swept) >= Duration::from_secs(1) {
             self.apart.retain(|_, allowance| !allowance.is_whole(now));
             self.swept = now;
         }
-        let has_room = self.apart.len() < NETWORKS_MAX || self.apart.contains_key(&one);
+        let has_room = self.apart.len() < self.room || self.apart.contains_key(&one);
         if has_room { self.apart.entry(one).or_insert(Allowance(now)) } else { &mut self.others }
     }
 
@@ -129,7 +143,13 @@ impl<K: Eq + Hash> Allowances<K> {
         self.of(one, now).has_some(rate, now)
     }
 
-    fn take(&mut self, one: K, now: Instant) {
+    /// How long there is none left for this key; zero when there is one.
+    pub(crate) fn wait(&mut self, one: K, now: Instant) -> Duration {
+        let rate = self.rate;
+        self.of(one, now).wait(rate, now)
+    }
+
+    pub(crate) fn take(&mut self, one: K, now: Instant) {
         let rate = self.rate;
         self.of(one, now).take(rate, now);
     }

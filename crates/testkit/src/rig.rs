@@ -99,6 +99,7 @@ pub fn parts(store: Store, transport: Arc<dyn Transport>, base_url: Arc<str>) ->
         },
         hook_types: Arc::clone(HookTypes::built_in()),
         mail: None,
+        telephony: Default::default(),
         witness: None,
     }
 }

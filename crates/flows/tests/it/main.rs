@@ -8,3 +8,4 @@ mod host;
 mod refresh;
 mod sign_in;
 mod support;
+mod telephony;

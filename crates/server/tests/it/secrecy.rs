@@ -3,6 +3,10 @@
 use std::{fs, net::SocketAddr};
 
 use serde_json::{Value, json};
+use tenterhook_contract::{id::RequestId, telephony::TelephonyFlow};
+use tenterhook_flows::telephony::{Delivery, Message, PasscodeChannel, send};
+use tenterhook_model::{Passcode, PhoneNumber};
+use tenterhook_platform::{Caller, events::user_actor};
 use tenterhook_saml::{
     NameId,
     binding::{MessageKind, redirect},
@@ -384,5 +388,78 @@ async fn nothing_that_a_saml_hook_or_a_service_provider_says_of_a_user_is_seen_a
     for file in fs::read_dir(world.folder.path()).unwrap() {
         let file = String::from_utf8_lossy(&fs::read(file.unwrap().path()).unwrap()).into_owned();
         assert!(!file.contains("marked-secret"), "it is in a file of the database");
+    }
+}
+
+/// One-time passcodes and the numbers that they are sent to, also when a service repeats them.
+#[tokio::test]
+async fn no_passcode_and_no_number_is_seen_anywhere() {
+    let (code, number) = ("048213", "+2348012345678");
+    let (traces, _guard) = traced();
+    let world = World::start().await;
+    let service = Service::start(Behaviour::json(&json!({}))).await;
+    let mut hook = hook_body("Phone", service.address);
+    hook["type"] = json!("com.okta.telephony.provider");
+    hook["policy"] = json!({ "voiceLabel": "CALL" });
+    let created = world.api("POST", "/api/v1/inlineHooks", Some(&hook)).await;
+    assert_eq!(created.json()["policy"]["voiceLabel"], json!("CALL"), "{}", created.text());
+    let org = world.platform.org_by_host(None).unwrap();
+    let user = world.platform.store().find_user_by_login(&org.org.id, "ada@example.com").await.unwrap().unwrap();
+    let caller = Caller {
+        request_id: RequestId::from_entropy([7; 16]),
+        at: world.platform.now(),
+        method: "POST".to_owned(),
+        path: "/api/v1/authn/factors/verify".to_owned(),
+        query: Some(format!("passcode={code}")),
+        ip_address: "203.0.113.140".to_owned(),
+        proxies: Vec::new(),
+        user_agent: None,
+        base_url: org.base_url.clone(),
+    };
+    let (phone, passcode) = (PhoneNumber::parse(number, None).unwrap(), Passcode::parse(code).unwrap());
+    let loud = format!("{code} to {number}");
+    let report = |status: &str| {
+        let value = json!([{ "status": status, "provider": loud, "transactionId": loud, "transactionMetadata": loud }]);
+        json!({ "commands": [{ "type": "com.okta.telephony.action", "value": value }], "debugContext": { "x": loud } })
+    };
+    let mut shown = String::new();
+    for (behaviour, expected) in [
+        (Behaviour::json(&report("SUCCESSFUL")), Some(Delivery::Sent)),
+        (Behaviour::json(&report("FAILED")), Some(Delivery::NotSent)),
+        (Behaviour::json(&report(&loud)), Some(Delivery::NotSent)),
+        (Behaviour::json(&json!({ "error": { "errorSummary": loud } })), None),
+        (Behaviour::Answer(200, loud.clone()), Some(Delivery::NotSent)),
+        (Behaviour::Answer(503, loud.clone()), Some(Delivery::NotSent)),
+    ] {
+        service.behave(behaviour);
+        let message = Message {
+            purpose: TelephonyFlow::PasswordReset,
+            channel: PasscodeChannel::Voice,
+            user: &user,
+            phone: &phone,
+            passcode: &passcode,
+            expires: world.platform.now().plus_seconds(300),
+            locale: None,
+            caller: &caller,
+            actor: user_actor(&user),
+            token: None,
+        };
+        shown.push_str(&format!("{message:?}"));
+        let delivery = send(&world.platform, &org, message).await;
+        match expected {
+            Some(expected) => assert_eq!(delivery, expected),
+            // What the service says to the user is the service's own.
+            None => assert!(matches!(delivery, Delivery::Refused(_)), "{delivery:?}"),
+        }
+    }
+    let documents = service.received();
+    assert_eq!(documents.len(), 6);
+    assert_eq!(documents[0]["data"]["messageProfile"]["deliveryChannel"], json!("CALL"), "the hook's own label");
+    let seen = shown + &readable(&world, &traces).await;
+    assert!(seen.contains("system.voice.send_password_reset_call") && seen.contains("STATUS_503"), "{seen}");
+    assert!(!seen.contains(code) && !seen.contains("2348012345678"), "{seen}");
+    for file in fs::read_dir(world.folder.path()).unwrap() {
+        let file = String::from_utf8_lossy(&fs::read(file.unwrap().path()).unwrap()).into_owned();
+        assert!(!file.contains(code) && !file.contains("2348012345678"), "it is in a file of the database");
     }
 }

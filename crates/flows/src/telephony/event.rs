@@ -1,0 +1,194 @@
+//! The System Log's events of passcodes that are sent (`telephony.md` section 5). No event has a code, a text or a whole number,
+//! whatever a service repeats in its answer.
+
+use std::borrow::Cow;
+
+use tenterhook_contract::{
+    MASK, answer::cap, telephony::Delivery as Report, telephony::TelephonyFlow, without_controls,
+};
+use tenterhook_model::{DebugData, LogResult, PhoneNumber};
+use tenterhook_platform::{
+    OrgSnapshot, Platform,
+    events::{Event, user_target},
+    refusals::{Refusal, RefusalDetails},
+    telephony::{Guard, PasscodeChannel, Surge},
+};
+
+use super::Message;
+
+/// The reason of a failure: the client went away before the message was sent.
+const ABANDONED: &str = "ABANDONED";
+/// Event type and display message of many more messages than usual; our own.
+const SURGE: (&str, &str) = ("system.telephony.surge", "Unusually many one-time passcodes");
+
+/// Names of the members that differ by channel.
+struct Names {
+    provider: &'static str,
+    failover: &'static str,
+}
+
+/// A message whose event is to be written, however it ends.
+pub(super) struct Sending<'a> {
+    platform: &'a Platform,
+    org: &'a OrgSnapshot,
+    message: &'a Message<'a>,
+    is_told: bool,
+}
+
+/// What an event says beside the message.
+#[derive(Default)]
+struct Details<'a> {
+    provider: Option<Cow<'a, str>>,
+    transaction_id: Option<Cow<'a, str>>,
+    metadata: Option<Cow<'a, str>>,
+    failover: bool,
+}
+
+impl<'a> Sending<'a> {
+    pub(super) fn new(platform: &'a Platform, org: &'a OrgSnapshot, message: &'a Message<'a>) -> Self {
+        Self { platform, org, message, is_told: false }
+    }
+
+    /// The service of the hook has sent it.
+    pub(super) fn sent_by_hook(self, report: &Report) {
+        let details = Details {
+            provider: report.provider.as_deref().map(Into::into),
+            transaction_id: report.transaction_id.as_deref().map(Into::into),
+            metadata: report.transaction_metadata.as_deref().map(Into::into),
+            failover: false,
+        };
+        self.end(LogResult::Success, None, &details);
+    }
+
+    /// A provider has sent it; a failover when it was the hook's turn.
+    pub(super) fn sent_by_provider(self, provider: &str, transaction_id: Option<&str>, failover: bool) {
+        let (provider, transaction_id) = (Some(provider.into()), transaction_id.map(Into::into));
+        self.end(LogResult::Success, None, &Details { provider, transaction_id, metadata: None, failover });
+    }
+
+    /// Nobody has sent it.
+    pub(super) fn failed(self, reason: &str, failover: bool) {
+        self.end(LogResult::Failure, Some(reason), &Details { failover, ..Details::default() });
+    }
+
+    /// A guard holds it back. Anybody may cause this, so it has the bounds of such events.
+    pub(super) fn held(mut self, guard: Guard) {
+        self.is_told = true;
+        let Message { caller, actor, user, phone, .. } = self.message;
+        let details =
+            RefusalDetails { target: Some(user_target(user)), debug_data: vec![("phoneNumber", phone.masked())] };
+        let refusal = Refusal::Passcode(named(self.message), guard.code());
+        self.platform.log_detailed_refusal(&self.org.org.id, caller, actor.clone(), refusal, &details);
+    }
+
+    fn end(mut self, result: LogResult, reason: Option<&str>, details: &Details<'_>) {
+        self.is_told = true;
+        self.log(result, reason, details);
+    }
+
+    fn log(&self, result: LogResult, reason: Option<&str>, details: &Details<'_>) {
+        let Message { caller, actor, user, phone, token, .. } = self.message;
+        let names = names(self.message.channel);
+        let shown = |text: &Cow<'_, str>| cap(without_controls(self.hidden(text).into())).into_owned();
+        let mut debug_data = caller.debug_data();
+        debug_data.put("phoneNumber", phone.masked());
+        if let Some(provider) = &details.provider {
+            debug_data.put(names.provider, shown(provider));
+        }
+        if let Some(id) = &details.transaction_id {
+            debug_data.put("transactionId", shown(id));
+        }
+        if let Some(metadata) = &details.metadata {
+            debug_data.put("transactionMetadata", shown(metadata));
+        }
+        debug_data.put(names.failover, if details.failover { "true" } else { "false" });
+        let (event_type, display) = named(self.message);
+        let event = Event::of_caller(self.platform.stamp(), &self.org.org.id, caller, actor.clone());
+        let event = event.named(event_type, display).with_debug_data(debug_data);
+        let event = event.about([Cow::Owned(user_target(user))]);
+        let event = event.ended(result, reason.map(|reason| Cow::Owned(self.hidden(reason))));
+        self.platform.log_event(match token {
+            Some(token) => event.with_token(token),
+            None => event,
+        });
+    }
+
+    /// A text of somebody who knows the code and the number, without them.
+    fn hidden(&self, text: &str) -> String {
+        hidden(text, self.message.passcode.expose(), self.message.phone)
+    }
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        if !self.is_told {
+            self.log(LogResult::Failure, Some(ABANDONED), &Details::default());
+        }
+    }
+}
+
+fn hidden(text: &str, passcode: &str, phone: &PhoneNumber) -> String {
+    text.replace(phone.as_e164().trim_start_matches('+'), MASK).replace(passcode, MASK)
+}
+
+/// Tells that an org sends many more messages than usual.
+pub(super) fn tell_surge(platform: &Platform, org: &OrgSnapshot, message: &Message<'_>, surge: Surge) {
+    let Message { caller, actor, .. } = message;
+    let mut debug_data: DebugData<'_> = caller.debug_data();
+    debug_data.put("messages", u64::from(surge.messages)).put("usual", u64::from(surge.usual));
+    let event = Event::of_caller(platform.stamp(), &org.org.id, caller, actor.clone());
+    let (event_type, display) = SURGE;
+    let event = event.named(event_type, display).with_debug_data(debug_data);
+    platform.log_event(event.ended(LogResult::RateLimit, None));
+}
+
+fn names(channel: PasscodeChannel) -> Names {
+    match channel {
+        PasscodeChannel::Sms => Names { provider: "smsTelephonyProvider", failover: "isSmsHookFailover" },
+        PasscodeChannel::Voice => Names { provider: "callTelephonyProvider", failover: "isCallHookFailover" },
+    }
+}
+
+/// Event type and display message.
+fn named(message: &Message<'_>) -> (&'static str, &'static str) {
+    match (message.channel, message.purpose) {
+        (PasscodeChannel::Sms, TelephonyFlow::MfaVerification) => {
+            ("system.sms.send_factor_verify_message", "Send SMS message to verify a factor")
+        }
+        (PasscodeChannel::Sms, TelephonyFlow::PreEnrollment) => {
+            ("system.sms.send_phone_verification_message", "Send SMS message to verify a phone")
+        }
+        (PasscodeChannel::Sms, TelephonyFlow::AccountUnlock) => {
+            ("system.sms.send_account_unlock_message", "Send SMS message to unlock an account")
+        }
+        (PasscodeChannel::Sms, TelephonyFlow::PasswordReset) => {
+            ("system.sms.send_password_reset_message", "Send SMS message to reset a password")
+        }
+        (PasscodeChannel::Voice, TelephonyFlow::MfaVerification) => {
+            ("system.voice.send_mfa_challenge_call", "Call to verify a factor")
+        }
+        (PasscodeChannel::Voice, TelephonyFlow::PreEnrollment) => {
+            ("system.voice.send_phone_verification_call", "Call to verify a phone")
+        }
+        (PasscodeChannel::Voice, TelephonyFlow::AccountUnlock) => {
+            ("system.voice.send_account_unlock_call", "Call to unlock an account")
+        }
+        (PasscodeChannel::Voice, TelephonyFlow::PasswordReset) => {
+            ("system.voice.send_password_reset_call", "Call to reset a password")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn what_a_service_repeats_of_the_message_is_hidden() {
+        let phone = PhoneNumber::parse("+12025550173", None).unwrap();
+        let text = "sent 048213 to +12025550173 (12025550173)";
+        assert_eq!(hidden(text, "048213", &phone), format!("sent {MASK} to +{MASK} ({MASK})"));
+    }
+}
