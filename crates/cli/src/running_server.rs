@@ -5,7 +5,9 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tenterhook_contract::HookTypes;
 use tenterhook_engine::{Limits, SystemClock, Witness};
 use tenterhook_management::signing_keys::{self, DueKeys};
-use tenterhook_platform::{FollowSettings, Parts, Platform, Settings, entropy::SystemEntropy, mail::MailCarrier};
+use tenterhook_platform::{
+    FollowSettings, Parts, Platform, Settings, entropy::SystemEntropy, mail::MailCarrier, telephony::TelephonyParts,
+};
 use tenterhook_server::{Hosted, ServerLimits, TrustedProxies};
 use tenterhook_store::{Keyring, Store, StoreConfig};
 use tenterhook_transport::HttpTransport;
@@ -42,7 +44,7 @@ pub(crate) struct Plan {
     pub(crate) keyring: Keyring,
     /// The file with the master keys, which is watched for changes.
     pub(crate) master_key_file: Option<PathBuf>,
-    pub(crate) transport: HttpTransport,
+    pub(crate) transport: Arc<HttpTransport>,
     pub(crate) missed_hook_claim: Option<Arc<str>>,
     pub(crate) refresh_grace_seconds: u32,
     /// Where the pages of the program have those about failure codes, if they do.
@@ -55,6 +57,8 @@ pub(crate) struct Plan {
     pub(crate) proxies: TrustedProxies,
     /// Takes mails, where there is a mail server.
     pub(crate) mail: Option<Arc<dyn MailCarrier>>,
+    /// How passcodes reach phones.
+    pub(crate) telephony: TelephonyParts,
     pub(crate) witness: Option<Arc<dyn Witness>>,
     /// Pages of the program in addition to the server's own, and how these look.
     pub(crate) hosted: Hosted,
@@ -93,7 +97,7 @@ impl RunningServer {
         let base_url = plan.base_url.unwrap_or_else(|| format!("http://{address}"));
         let platform = Platform::start(Parts {
             store,
-            transport: Arc::new(plan.transport),
+            transport: plan.transport,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             settings: Settings {
@@ -107,6 +111,7 @@ impl RunningServer {
             },
             hook_types: HookTypes::built_in().clone(),
             mail: plan.mail,
+            telephony: plan.telephony,
             witness: plan.witness,
         })
         .await?;

@@ -133,13 +133,15 @@ async fn bootstrap(config: &Config, platform: &Platform) -> Result<(), Error> {
 /// When a setting is not usable; the text has its name.
 pub(crate) fn plan(config: &Config) -> Result<Plan, Error> {
     telemetry::filter(&config.log.level)?;
+    let transport = Arc::new(transport(config)?);
+    let telephony = config.telephony(&transport)?;
     Ok(Plan {
         listen: config.server.listen,
         base_url: config.server.base_url.clone(),
         store: config.database()?,
         keyring: config.keyring()?,
         master_key_file: config.keys.master_key_file.clone(),
-        transport: transport(config)?,
+        transport,
         missed_hook_claim: config.outbound.missed_hook_claim.as_deref().map(Into::into),
         refresh_grace_seconds: config.oauth.refresh_grace_seconds,
         failure_pages: None,
@@ -159,6 +161,7 @@ pub(crate) fn plan(config: &Config) -> Result<Plan, Error> {
         },
         proxies: proxies(config)?,
         mail: config.smtp()?.map(|smtp| Arc::new(smtp) as Arc<dyn MailCarrier>),
+        telephony,
         witness: None,
         hosted: Hosted { brand: config.brand()?, ..Hosted::default() },
     })

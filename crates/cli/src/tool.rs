@@ -8,7 +8,7 @@ use std::{
 use tenterhook_engine::SystemClock;
 use tenterhook_management::provision;
 use tenterhook_model::Org;
-use tenterhook_platform::{Parts, Platform, Settings, entropy::SystemEntropy, is_host_of};
+use tenterhook_platform::{Parts, Platform, Settings, entropy::SystemEntropy, is_host_of, telephony::TelephonyParts};
 use tenterhook_store::{DatabaseContent, Keyring, Store};
 
 use crate::{
@@ -91,7 +91,7 @@ async fn start(config: &Config, store: Store) -> Result<Arc<Platform>, Error> {
     let plan = serve::plan(config)?;
     let parts = Parts {
         store,
-        transport: Arc::new(plan.transport),
+        transport: plan.transport,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         settings: Settings {
@@ -105,6 +105,7 @@ async fn start(config: &Config, store: Store) -> Result<Arc<Platform>, Error> {
         },
         hook_types: tenterhook_contract::HookTypes::built_in().clone(),
         mail: None,
+        telephony: TelephonyParts::default(),
         witness: None,
     };
     Ok(Platform::start(parts).await?)

@@ -62,7 +62,7 @@ pub(super) fn overlay(table: &mut Table, environment: &BTreeMap<String, String>)
 }
 
 /// The setting of a variable, and whether the variable names a file with its value. `master_key_file`,
-/// `password_file` and `bootstrap_token_file` are settings of their own.
+/// `password_file`, `bootstrap_token_file` and those of `[telephony]` are settings of their own.
 fn named(section: &str, key: &str) -> Option<(&'static Setting, bool)> {
     let (section, key) = (section.to_lowercase(), key.to_lowercase());
     if let Some(setting) = settings::find(&section, &key) {
@@ -103,7 +103,12 @@ fn is_of_kubernetes(path: &str) -> bool {
 
 /// Two settings name the same secret, itself or its file: if the environment has either, both settings of the file are dropped.
 fn drop_secrets_of_file(table: &mut Table, environment: &BTreeMap<String, String>) {
-    for (section, keys) in [("keys", ["master_key", "master_key_file"]), ("mail", ["password", "password_file"])] {
+    for (section, keys) in [
+        ("keys", ["master_key", "master_key_file"]),
+        ("mail", ["password", "password_file"]),
+        ("telephony", ["twilio_secret", "twilio_secret_file"]),
+        ("telephony", ["endpoint_secret", "endpoint_secret_file"]),
+    ] {
         let given = |name: &String| {
             let parts = name.strip_prefix(PREFIX).and_then(|path| path.split_once(SEPARATOR));
             let setting = parts.and_then(|(section, key)| named(section, key));

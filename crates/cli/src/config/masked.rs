@@ -13,6 +13,7 @@ impl Config {
         shown.keys.master_key = shown.keys.masked_key();
         shown.egress.proxy = shown.egress.masked_proxy();
         shown.mail.password = shown.mail.masked_password();
+        shown.telephony = shown.telephony.masked();
         shown.store.database = mask_password(&shown.store.database);
         shown
     }

@@ -9,6 +9,7 @@ mod file;
 mod mail;
 mod masked;
 mod settings;
+mod telephony;
 
 use std::{
     collections::BTreeMap,
@@ -40,6 +41,7 @@ pub(crate) struct Config {
     pub(crate) oauth: OAuth,
     pub(crate) branding: Branding,
     pub(crate) mail: mail::Mail,
+    pub(crate) telephony: telephony::Telephony,
     pub(crate) limits: Limits,
     pub(crate) log: Log,
     /// Environment variables with the prefix of settings that are none.
@@ -335,6 +337,7 @@ impl Config {
             }
         }
         self.mail.check()?;
+        self.telephony.check()?;
         if self.store.connections_max < CONNECTIONS_MIN {
             let text = format!(
                 "must be at least {CONNECTIONS_MIN}: one connection each for short reads, long reads, changes, the System Log \

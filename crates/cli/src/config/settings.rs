@@ -35,7 +35,7 @@ pub(crate) enum Form {
 }
 
 /// Every setting, in the order of the documentation.
-pub(crate) const SETTINGS: [Setting; 39] = [
+pub(crate) const SETTINGS: [Setting; 59] = [
     setting("server", "listen", Address("\"127.0.0.1:8080\"")),
     setting("server", "base_url", Text("\"https://hooks.example.com\"")),
     setting("server", "connections_max", Number("10000")),
@@ -69,6 +69,26 @@ pub(crate) const SETTINGS: [Setting; 39] = [
     setting("mail", "password_file", Path("\"mail.password\"")),
     setting("mail", "from", Text("\"Example <no-reply@example.com>\"")),
     setting("mail", "ca_files", Paths("[\"private-ca.pem\"]")),
+    setting("telephony", "fallback", Texts("[\"twilio\", \"endpoint\"]")),
+    setting("telephony", "fallback_per_minute", Number("60")),
+    setting("telephony", "twilio_url", Text("\"https://api.twilio.com\"")),
+    setting("telephony", "twilio_account", Text("\"AC0123456789\"")),
+    setting("telephony", "twilio_secret", Text("\"SECRET\"")),
+    setting("telephony", "twilio_secret_file", Path("\"twilio.secret\"")),
+    setting("telephony", "twilio_from", Text("\"+12025550100\"")),
+    setting("telephony", "endpoint_url", Text("\"https://sms.example.com/passcodes\"")),
+    setting("telephony", "endpoint_header", Text("\"Authorization\"")),
+    setting("telephony", "endpoint_secret", Text("\"SECRET\"")),
+    setting("telephony", "endpoint_secret_file", Path("\"endpoint.secret\"")),
+    setting("telephony", "default_region", Text("\"US\"")),
+    setting("telephony", "allow", Texts("[\"US\", \"+44\"]")),
+    setting("telephony", "deny", Texts("[\"+1876\"]")),
+    setting("telephony", "per_number_per_hour", Number("10")),
+    setting("telephony", "per_block_per_hour", Number("100")),
+    setting("telephony", "per_address_per_hour", Number("300")),
+    setting("telephony", "per_org_per_day", Number("10000")),
+    setting("telephony", "sms_texts", Texts("[\"en: Your code is ${code}\"]")),
+    setting("telephony", "voice_texts", Texts("[\"en: Your code is ${code}\"]")),
     setting("limits", "in_flight", Number("1024")),
     setting("limits", "in_flight_per_host", Number("256")),
     setting("limits", "in_flight_per_org", Number("75")),

@@ -17,6 +17,7 @@ mod old_system;
 mod one_line;
 mod order;
 mod pages;
+mod phone;
 mod ready;
 mod registration;
 mod saml;
@@ -40,6 +41,7 @@ use tenterhook_contract::Secret;
 use tenterhook_engine::{Limits, Witness, Witnessed};
 use tenterhook_flows::oauth::token::REFRESH_GRACE_SECONDS;
 use tenterhook_management::provision;
+use tenterhook_platform::telephony::{PasscodeProvider, TelephonyParts};
 use tenterhook_server::{Hosted, ProxyBlock, ServerLimits, TrustedProxies};
 use tenterhook_store::{Keyring, StoreConfig};
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
@@ -51,6 +53,7 @@ use self::{
     demonstration::Demonstration,
     flow::FlowChoice,
     pages::Pages,
+    phone::Phone,
     registration::{DevHook, Registration, SecretPlace, Unusable, parse_timeout},
     secrets::DevSecrets,
     shown::Screen,
@@ -143,7 +146,7 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
     let (mut registration, mut order) = (register(DevHook::Token), register(DevHook::Order));
     let (mut saml, mut sign_up) = (register(DevHook::Saml), register(DevHook::SignUp));
     let mut password_import = register(DevHook::PasswordImport);
-    let pages = Pages::default();
+    let (pages, phone) = (Pages::default(), Phone::default());
 
     let (witnessed_in, witnessed) = mpsc::channel(WITNESSED_MAX);
     let plan = Plan {
@@ -157,16 +160,20 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
         failure_pages: Some(docs::FAILURE_PAGES),
         follow: tenterhook_platform::FollowSettings::default(),
         metrics_listen: None,
-        transport: HttpTransport::with_config(TransportConfig {
+        transport: Arc::new(HttpTransport::with_config(TransportConfig {
             policy: EgressPolicy::default().with_plain_http_to_loopback(),
             ..TransportConfig::default()
-        })?,
+        })?),
         plain_http_to_loopback: true,
         limits: Limits::default(),
         server: ServerLimits::default(),
         // It listens on the loopback address only, so only programs on this machine can connect.
         proxies: TrustedProxies { blocks: options.trusted_proxy.clone(), ..TrustedProxies::default() },
         mail: Some(Arc::new(pages.mails().clone())),
+        telephony: TelephonyParts {
+            providers: vec![PasscodeProvider::Carrier(Arc::new(phone.clone()))],
+            ..TelephonyParts::default()
+        },
         witness: Some(Arc::new(Window(witnessed_in, pages.clone()))),
         hosted: Hosted { pages: pages.router(), ..Hosted::default() },
     };
@@ -201,6 +208,7 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
         own_service: options.hook.is_some(),
     });
     pages.mails().show(options.json, demonstration.base_url.clone());
+    phone.show(options.json);
     pages.show(Arc::clone(&demonstration));
     let screen = Screen {
         json: options.json,

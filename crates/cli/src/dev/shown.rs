@@ -7,7 +7,10 @@ use serde_json::{Map, Value, json};
 use tenterhook_contract::{MASK, answer::Notice};
 use tenterhook_engine::{CallFailure, FailureCode, Outcome, Timings, Witnessed};
 use tenterhook_model::{DebugValue, LogEvent, LogResult, PHASES};
-use tenterhook_platform::mail::Mail;
+use tenterhook_platform::{
+    mail::Mail,
+    telephony::{PasscodeChannel, PasscodeMessage},
+};
 use tenterhook_server::ShownLogEvent;
 use tokio::sync::broadcast;
 
@@ -532,6 +535,19 @@ pub(super) fn mail(json: bool, mail: &Mail, link: &str, page: &str) {
     println!("  {HEADING}Mail{HEADING:#} to {}: {}", of_one_line(&to), of_one_line(subject));
     println!("    {FAINT}Its link:{FAINT:#} {}", of_one_line(link));
     println!("    {FAINT}The mail:{FAINT:#} {page}");
+}
+
+/// Shows a message with a passcode that would be sent to a phone.
+pub(super) fn passcode(json: bool, message: &PasscodeMessage<'_>) {
+    let (to, text) = (message.to.as_e164(), message.text.text.expose());
+    let (channel, what) = match message.channel {
+        PasscodeChannel::Sms => ("SMS", "SMS"),
+        PasscodeChannel::Voice => ("CALL", "Call"),
+    };
+    if json {
+        return print_step("passcode", None, json!({ "channel": channel, "to": to, "text": text }));
+    }
+    println!("  {HEADING}{what}{HEADING:#} to {to}: {}", of_one_line(text));
 }
 
 fn print_step(name: &str, flow: Option<Flow>, object: Value) {
