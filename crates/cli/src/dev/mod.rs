@@ -41,10 +41,9 @@ use tenterhook_contract::Secret;
 use tenterhook_engine::{Limits, Witness, Witnessed};
 use tenterhook_flows::oauth::token::REFRESH_GRACE_SECONDS;
 use tenterhook_management::provision;
-use tenterhook_platform::telephony::{PasscodeProvider, TelephonyParts};
 use tenterhook_server::{Hosted, ProxyBlock, ServerLimits, TrustedProxies};
 use tenterhook_store::{Keyring, StoreConfig};
-use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig};
+use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig, TransportError};
 use tokio::{net::TcpListener, sync::mpsc};
 
 use self::{
@@ -53,7 +52,6 @@ use self::{
     demonstration::Demonstration,
     flow::FlowChoice,
     pages::Pages,
-    phone::Phone,
     registration::{DevHook, Registration, SecretPlace, Unusable, parse_timeout},
     secrets::DevSecrets,
     shown::Screen,
@@ -112,13 +110,18 @@ const USAGE: u8 = 2;
 
 /// Runs the demonstration, then follows the System Log until Ctrl-C.
 pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
-    match demonstrate(options).await {
+    match Box::pin(demonstrate(options)).await {
         Err(error) if error.is::<Unusable>() => {
             clap::Error::raw(clap::error::ErrorKind::ValueValidation, format!("{error}\n")).print()?;
             Ok(ExitCode::from(USAGE))
         }
         ended => ended,
     }
+}
+
+fn transport() -> Result<HttpTransport, TransportError> {
+    let policy = EgressPolicy::default().with_plain_http_to_loopback();
+    HttpTransport::with_config(TransportConfig { policy, ..TransportConfig::default() })
 }
 
 async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
@@ -146,7 +149,7 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
     let (mut registration, mut order) = (register(DevHook::Token), register(DevHook::Order));
     let (mut saml, mut sign_up) = (register(DevHook::Saml), register(DevHook::SignUp));
     let mut password_import = register(DevHook::PasswordImport);
-    let (pages, phone) = (Pages::default(), Phone::default());
+    let pages = Pages::default();
 
     let (witnessed_in, witnessed) = mpsc::channel(WITNESSED_MAX);
     let plan = Plan {
@@ -160,20 +163,14 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
         failure_pages: Some(docs::FAILURE_PAGES),
         follow: tenterhook_platform::FollowSettings::default(),
         metrics_listen: None,
-        transport: Arc::new(HttpTransport::with_config(TransportConfig {
-            policy: EgressPolicy::default().with_plain_http_to_loopback(),
-            ..TransportConfig::default()
-        })?),
+        transport: Arc::new(transport()?),
         plain_http_to_loopback: true,
         limits: Limits::default(),
         server: ServerLimits::default(),
         // It listens on the loopback address only, so only programs on this machine can connect.
         proxies: TrustedProxies { blocks: options.trusted_proxy.clone(), ..TrustedProxies::default() },
         mail: Some(Arc::new(pages.mails().clone())),
-        telephony: TelephonyParts {
-            providers: vec![PasscodeProvider::Carrier(Arc::new(phone.clone()))],
-            ..TelephonyParts::default()
-        },
+        telephony: phone::telephony(options.json),
         witness: Some(Arc::new(Window(witnessed_in, pages.clone()))),
         hosted: Hosted { pages: pages.router(), ..Hosted::default() },
     };
@@ -208,7 +205,6 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
         own_service: options.hook.is_some(),
     });
     pages.mails().show(options.json, demonstration.base_url.clone());
-    phone.show(options.json);
     pages.show(Arc::clone(&demonstration));
     let screen = Screen {
         json: options.json,

@@ -1,28 +1,22 @@
 //! The phone of `tenterhook dev`: no message is sent. A passcode that no hook has sent is shown in the terminal.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use tenterhook_engine::{BoxFuture, Deadline};
-use tenterhook_platform::telephony::{HandedOver, PasscodeCarrier, PasscodeMessage, Undelivered};
+use tenterhook_platform::telephony::{
+    HandedOver, PasscodeCarrier, PasscodeMessage, PasscodeProvider, TelephonyParts, Undelivered,
+};
 
 use super::shown;
 
 /// The built-in provider of `tenterhook dev`.
-#[derive(Clone, Default)]
-pub(super) struct Phone(Arc<OnceLock<Showing>>);
-
-/// How messages are shown.
-#[derive(Debug)]
-struct Showing {
+struct Phone {
     json: bool,
 }
 
-impl Phone {
-    /// From now on messages are shown.
-    pub(super) fn show(&self, json: bool) {
-        // Called once.
-        let _ = self.0.set(Showing { json });
-    }
+/// How passcodes reach phones in `tenterhook dev`.
+pub(super) fn telephony(json: bool) -> TelephonyParts {
+    TelephonyParts { providers: vec![PasscodeProvider::Carrier(Arc::new(Phone { json }))], ..TelephonyParts::default() }
 }
 
 impl PasscodeCarrier for Phone {
@@ -36,8 +30,7 @@ impl PasscodeCarrier for Phone {
         _: Deadline,
     ) -> BoxFuture<'a, Result<HandedOver, Undelivered>> {
         Box::pin(async move {
-            let Some(Showing { json }) = self.0.get() else { return Err(Undelivered("NOT_READY".into())) };
-            shown::passcode(*json, message);
+            shown::passcode(self.json, message);
             Ok(HandedOver::default())
         })
     }
