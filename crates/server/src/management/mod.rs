@@ -45,6 +45,7 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
+    routing::options,
 };
 use tenterhook_flows::commitment::Commitment;
 use tenterhook_management::{
@@ -62,6 +63,7 @@ use crate::{
     accept::Tasks,
     error::{ApiError, TokenProblem},
     judged_again::judged_again,
+    oauth::cross_origin::{cross_origin, preflight},
     plain_text::parameter_with_nul,
     rate_limit::{RateLimitStatus, Requester},
     to_its_end::to_its_end,
@@ -106,34 +108,45 @@ fn public_routes() -> Vec<Route> {
     resources.into_iter().flat_map(Routes::into_vec).collect()
 }
 
-/// The routes of people's browsers, and of clients that take people's passwords. They need no token.
-fn visitor_routes() -> Vec<Route> {
-    [authn::public_routes(), sessions::public_routes()].into_iter().flat_map(Routes::into_vec).collect()
+/// The routes of clients that take people's passwords, pages of registered clients among them. They need no token.
+fn authentication_routes() -> Vec<Route> {
+    authn::public_routes().into_vec()
+}
+
+/// The routes of people's browsers, which need no token.
+fn browser_routes() -> Vec<Route> {
+    sessions::public_routes().into_vec()
 }
 
 /// Every route.
 #[cfg(any(feature = "schema", test))]
 pub(crate) fn table() -> Vec<Route> {
-    routes_with_token().into_iter().chain(public_routes()).chain(visitor_routes()).collect()
+    let without_token = [public_routes(), authentication_routes(), browser_routes()];
+    routes_with_token().into_iter().chain(without_token.into_iter().flatten()).collect()
 }
 
 pub(crate) fn routes(app: &App) -> Router<App> {
     let (for_hosts, others): (Vec<_>, Vec<_>) = routes_with_token().into_iter().partition(|route| route.takes_hosts);
+    let authentication = authentication_routes();
+    let preflights = authentication.iter().map(|route| route.path);
+    let preflights = preflights.fold(Router::new(), |router, path| router.route(path, options(preflight)));
     route::router(others)
         .route_layer(middleware::from_fn_with_state(app.clone(), limited))
         .merge(route::router(for_hosts).route_layer(middleware::from_fn_with_state(app.clone(), limited_for_hosts)))
-        .merge(
-            // Their bounds are those of attempts to sign in.
-            route::router(visitor_routes())
-                .route_layer(middleware::from_fn(visitor::to_its_end))
-                .route_layer(middleware::from_fn(judged)),
-        )
+        .merge(for_visitors(authentication).merge(preflights).route_layer(middleware::from_fn(cross_origin)))
+        .merge(for_visitors(browser_routes()))
         .merge(
             // Not counted: their requesters cannot be told apart, so one of them could use up the limit of a hook's service.
             route::router(public_routes())
                 .route_layer(middleware::from_fn(judged))
                 .route_layer(middleware::from_fn_with_state(app.clone(), judged_again)),
         )
+}
+
+/// The router of routes that need no token, and run to their end once they have begun to change something. Their bounds are those of
+/// attempts to sign in.
+fn for_visitors(routes: Vec<Route>) -> Router<App> {
+    route::router(routes).route_layer(middleware::from_fn(visitor::to_its_end)).route_layer(middleware::from_fn(judged))
 }
 
 /// Looks the token up, counts the request and judges its media types before anything else is done for it.

@@ -1,4 +1,5 @@
-//! Pages of registered clients may call the token endpoints and sign people up from their own origin (the Fetch standard's CORS protocol).
+//! Pages of registered clients may call the token endpoints, authenticate people and sign them up from their own origin (the Fetch
+//! standard's CORS protocol). No answer allows credentials, so cookies take no part.
 
 use std::sync::Arc;
 

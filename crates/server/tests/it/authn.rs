@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{Answer, PASSWORD, World},
-    oauth::{authorization_path, cookie_of, refresh, sign_in, sign_in_and_authorize, tokens_for_long},
+    oauth::{REDIRECT_URI, authorization_path, cookie_of, refresh, sign_in, sign_in_and_authorize, tokens_for_long},
 };
 
 const OLD: &str = "Old-1-lantern";
@@ -61,6 +61,42 @@ async fn create_session(world: &World, token: &str) -> Answer {
 fn is_error(answer: &Answer, status: u16, code: &str, text: &str) {
     assert_eq!((answer.status.as_u16(), &answer.json()["errorCode"]), (status, &json!(code)), "{}", answer.text());
     assert!(answer.text().contains(text), "{text}: {}", answer.text());
+}
+
+/// The Fetch standard's CORS protocol: pages of registered clients may ask, and read refusals too. Cookies take no part.
+#[tokio::test]
+async fn pages_of_registered_clients_may_authenticate_people() {
+    let world = World::start().await;
+    user(&world, "ada@authn.example").await;
+    let own = url::Url::parse(REDIRECT_URI).unwrap().origin().ascii_serialization();
+    let right = json!({ "username": "ada@authn.example", "password": OLD }).to_string();
+    for (origin, allowed) in [(own.as_str(), true), ("https://evil.example", false), ("null", false)] {
+        let expected = if allowed { origin } else { "" };
+        for path in ["/api/v1/authn", "/api/v1/authn/credentials/change_password", "/api/v1/authn/cancel"] {
+            let asking = [("origin", origin), ("access-control-request-method", "POST")];
+            let preflight = world.send("OPTIONS", path, &asking, b"").await;
+            assert_eq!(preflight.status, if allowed { 204 } else { 405 }, "{origin} {path}");
+            assert_eq!(preflight.header("access-control-allow-origin"), expected, "{origin} {path}");
+            let headers = if allowed { "Authorization, Content-Type" } else { "" };
+            assert_eq!(preflight.header("access-control-allow-headers"), headers, "{origin} {path}");
+            for (media_type, code) in [("application/json", "E0000001"), ("text/plain", "E0000019")] {
+                let refused =
+                    world.send("POST", path, &[("origin", origin), ("content-type", media_type)], b"{}").await;
+                assert_eq!(refused.json()["errorCode"], code, "{origin} {path}: {}", refused.text());
+                assert_eq!(refused.header("access-control-allow-origin"), expected, "{origin} {path}");
+            }
+        }
+        let answer = world.send("POST", "/api/v1/authn", &[("origin", origin), JSON], right.as_bytes()).await;
+        assert_eq!(answer.json()["status"], "SUCCESS", "{}", answer.text());
+        assert_eq!(answer.header("access-control-allow-origin"), expected, "{origin}");
+        assert_eq!(answer.header("access-control-allow-credentials"), "", "{origin}");
+    }
+    let own_session = world.send("GET", "/api/v1/sessions/me", &[("origin", &own)], b"").await;
+    assert_eq!(
+        own_session.header("access-control-allow-origin"),
+        "",
+        "no page of another origin reads who is signed in"
+    );
 }
 
 #[tokio::test]
