@@ -145,7 +145,15 @@ fn serve_has_none_of_them() {
     let mut server = Program::start(&["serve", "--config", &config(folder.path(), "")]);
     let line = server.line_where(|line| line.starts_with("listening on "));
     let base = line.rsplit(' ').next().unwrap();
-    for path in ["/", "/dev/sign-in", "/dev/callback", "/dev/failures", "/dev/failures/STATUS_503", "/dev/dev.css"] {
+    for path in [
+        "/",
+        "/dev/sign-in",
+        "/dev/callback",
+        "/dev/failures",
+        "/dev/failures/STATUS_503",
+        "/dev/mail/x",
+        "/dev/dev.css",
+    ] {
         assert_eq!(get(base, path).0, 404, "{path}");
     }
 }

@@ -7,6 +7,7 @@ mod connect;
 mod descriptors;
 mod dev;
 mod dev_hooks;
+mod dev_mails;
 mod dev_order;
 mod dev_pages;
 mod dev_saml;

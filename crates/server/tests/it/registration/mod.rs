@@ -4,7 +4,7 @@
 mod abuse;
 mod api;
 mod hook;
-mod page;
+pub(crate) mod page;
 mod progressive;
 mod progressive_hook;
 mod verification;

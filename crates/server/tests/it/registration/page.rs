@@ -20,7 +20,7 @@ pub(super) fn csrf(page: &Answer) -> (String, String) {
 }
 
 /// Fills in the form of a page, and sends it.
-async fn submit(world: &World, path: &str, page: &Answer, fields: &[(&str, &str)]) -> Answer {
+pub(crate) async fn submit(world: &World, path: &str, page: &Answer, fields: &[(&str, &str)]) -> Answer {
     let (token, cookie) = csrf(page);
     let mut form = url::form_urlencoded::Serializer::new(String::new());
     form.append_pair("csrf", &token).extend_pairs(fields);
@@ -28,7 +28,8 @@ async fn submit(world: &World, path: &str, page: &Answer, fields: &[(&str, &str)
     world.send("POST", path, &headers, form.finish().as_bytes()).await
 }
 
-const NOOR: [(&str, &str); 5] = [
+/// What Noor writes into the fields of the page.
+pub(crate) const NOOR: [(&str, &str); 5] = [
     ("userProfile.firstName", "Noor"),
     ("userProfile.lastName", "Haddad"),
     ("userProfile.email", LOGIN),
@@ -118,6 +119,35 @@ async fn a_refused_form_is_shown_again_with_messages_at_its_fields_and_without_t
     assert!(taken.status == 400 && taken.text().contains("This username is taken."), "{}", taken.text());
 }
 
+/// The field of a page that has the focus when the page is shown.
+fn focused(page: &Answer) -> String {
+    let html = page.text();
+    let mut fields = html.split("<input ").skip(1).map(|field| field.split('>').next().unwrap());
+    let field = fields.find(|field| field.contains(" autofocus")).unwrap_or_else(|| panic!("{html}"));
+    field.split("name=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn the_focus_is_where_something_is_to_be_written_not_at_an_optional_field() {
+    let world = World::start().await;
+    let enrollment = Enrollment::new(&world).await;
+    let attribute = |name: &str, required| json!({ "name": name, "label": name, "required": required });
+    let names = [attribute("nickName", false), attribute("firstName", true), attribute("lastName", true)];
+    let attributes = [&names[..], &[attribute("email", true), attribute("inviteCode", false)]].concat();
+    enrollment.set(&json!({ "profileAttributes": attributes })).await;
+    let path = format!("/signup/{}", enrollment.policy);
+    let page = world.send("GET", &path, &[], b"").await;
+    assert_eq!(focused(&page), "userProfile.firstName");
+    for (name, text, focus) in [
+        ("userProfile.email", "noor", "userProfile.email"),
+        ("userProfile.lastName", "", "userProfile.lastName"),
+        ("password", "short", "password"),
+    ] {
+        let refused = submit(&world, &path, &page, &with(name, text)).await;
+        assert_eq!((refused.status.as_u16(), focused(&refused).as_str()), (400, focus), "{}", refused.text());
+    }
+}
+
 #[tokio::test]
 async fn only_a_form_of_a_page_that_this_browser_got_signs_up() {
     let world = World::start().await;
@@ -196,6 +226,7 @@ async fn with_verification_everybody_is_told_to_look_for_a_mail() {
         new.text()
     );
     assert_eq!(new.header("set-cookie"), "", "nobody is signed in");
+    assert!(new.text().contains(&format!("<a href=\"{path}\">sign up again</a>")), "{}", new.text());
     let taken = submit(&world, &path, &page, &with("userProfile.email", "ada@example.com")).await;
     assert_eq!(taken.text().replace("ada@example.com", LOGIN), new.text());
     assert_eq!(mails.all(2).await.len(), 2);

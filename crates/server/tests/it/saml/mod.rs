@@ -7,6 +7,7 @@ mod logout;
 mod nodes;
 mod sessions;
 mod sign_on;
+mod sign_up;
 
 use std::{collections::BTreeMap, sync::OnceLock};
 
