@@ -77,14 +77,18 @@ export function startChromium() {
       throw new Error(`not so: ${expression}, at ${await evaluate("location.href + document.body.innerText")}`);
     }
 
-    /** Types into the field as a person would. */
+    /** Types into the field as a person would, in the place of what is there. */
     async function type(selector, text) {
-      await evaluate(`document.querySelector(${JSON.stringify(selector)}).focus()`);
+      const field = `document.querySelector(${JSON.stringify(selector)})`;
+      await evaluate(`${field}.focus(), ${field}.select()`);
       await call("Input.insertText", { text });
     }
 
+    /** A picture of the whole page, as far as one can scroll. */
     async function screenshot(file) {
-      const { data } = await call("Page.captureScreenshot", { format: "png" });
+      const { cssContentSize: size } = await call("Page.getLayoutMetrics");
+      const clip = { x: 0, y: 0, width: size.width, height: size.height, scale: 1 };
+      const { data } = await call("Page.captureScreenshot", { format: "png", clip, captureBeyondViewport: true });
       writeFileSync(file, Buffer.from(data, "base64"));
     }
 

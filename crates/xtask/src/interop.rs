@@ -31,6 +31,8 @@ pub(crate) enum Suite {
     Signatures,
     /// The vendor's SDKs for Node.js and Python: the management API
     Sdks,
+    /// The vendor's SDK for Java: users with passwords of an old system
+    JavaSdk,
     /// PyPI `aiosmtpd`: mails
     Mail,
     /// The sample services of `samples/` in Node.js, Python and Rust, called in both flows
@@ -39,6 +41,8 @@ pub(crate) enum Suite {
     Hosts,
     /// npm `node-saml`, PyPI `pysaml2` and `python3-saml`, Maven's `java-saml-core`, `xmlsec1` and Chromium: the SAML flow
     Saml,
+    /// Chromium: people sign up, verify their addresses, and bring old passwords along
+    Browser,
     /// Patroni, etcd and HAProxy: two nodes while PostgreSQL fails over five times. Only when it is named
     Failover,
     /// pgbouncer in front of PostgreSQL. Only when it is named
@@ -54,13 +58,38 @@ impl Suite {
             Self::Signatures => Some("interop/signatures.test.mjs"),
             Self::Contract => Some("interop/contract.test.mjs"),
             Self::Sdks => Some("interop/sdks.test.mjs"),
+            Self::JavaSdk => Some("interop/java-sdk.test.mjs"),
             Self::Mail => Some("interop/mail.test.mjs"),
             Self::Samples => Some("interop/samples.test.mjs"),
             Self::Hosts => Some("interop/hosts.test.mjs"),
             Self::Saml => Some("interop/saml.test.mjs"),
+            Self::Browser => Some("interop/browser.test.mjs"),
             Self::Failover | Self::Pgbouncer => None,
         }
     }
+
+    /// What it needs besides Node.js and Python.
+    fn programs(self) -> &'static [Program] {
+        const JAVA: Program = Program { name: "java", version: "-version", package: "default-jdk-headless" };
+        const MAVEN: Program = Program { name: "mvn", version: "--version", package: "maven" };
+        const XMLSEC: Program = Program { name: "xmlsec1", version: "--version", package: "xmlsec1" };
+        const CHROMIUM: Program = Program { name: "chromium", version: "--version", package: "chromium" };
+        match self {
+            Self::Saml => &[JAVA, MAVEN, XMLSEC, CHROMIUM],
+            Self::JavaSdk => &[JAVA, MAVEN],
+            Self::Browser => &[CHROMIUM],
+            _ => &[],
+        }
+    }
+}
+
+/// A program of the machine.
+struct Program {
+    name: &'static str,
+    /// The argument with which it only says its version.
+    version: &'static str,
+    /// The Debian package that has it.
+    package: &'static str,
 }
 
 /// Builds the binary, installs the clients, runs `only` or every suite.
@@ -73,17 +102,19 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Suite>) -> Result<Ending, 
     if let Err(failure) = node(workspace) {
         return lacking(failure);
     }
-    let mut suites = Suite::value_variants().to_vec();
-    suites.retain(|suite| only.is_none_or(|only| only == *suite));
-    if suites.contains(&Suite::Saml)
-        && let Err(failure) = programs_of_saml(workspace)
-        && let Ending::Skipped(why) = lacking(failure)?
-    {
-        if only.is_some() {
-            return Ok(Ending::Skipped(why));
+    let mut suites = Vec::new();
+    for suite in Suite::value_variants().iter().copied().filter(|suite| only.is_none_or(|only| only == *suite)) {
+        let Err(failure) = programs_of(workspace, suite) else {
+            suites.push(suite);
+            continue;
+        };
+        if let Ending::Skipped(why) = lacking(failure)? {
+            if only.is_some() {
+                return Ok(Ending::Skipped(why));
+            }
+            let name = suite.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+            say(&format!("SKIPPED the suite `{name}`: {why}"));
         }
-        say(&format!("SKIPPED the suite of SAML: {why}"));
-        suites.retain(|suite| *suite != Suite::Saml);
     }
     let binary = workspace.binary()?;
     for what in [
@@ -107,8 +138,13 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Suite>) -> Result<Ending, 
     if let Some(cluster) = &cluster {
         tests.env(postgres::URL_VARIABLE, cluster.url());
     }
-    if suites.contains(&Suite::Saml) {
-        tests.env("TENTERHOOK_JAVA_LIBRARIES", java_libraries(workspace, &Workspace::built("interop-java")?)?);
+    for (suite, variable, project, folder) in [
+        (Suite::Saml, "TENTERHOOK_JAVA_LIBRARIES", "interop/saml/java/pom.xml", "interop-java"),
+        (Suite::JavaSdk, "TENTERHOOK_JAVA_SDK", "interop/java-sdk/pom.xml", "interop-java-sdk"),
+    ] {
+        if suites.contains(&suite) {
+            tests.env(variable, java_libraries(workspace, project, &Workspace::built(folder)?)?);
+        }
     }
     tests.env("TENTERHOOK_PYTHON", python(workspace, &Workspace::built("interop-python")?)?);
     tests.env("TENTERHOOK_BINARY", binary);
@@ -153,18 +189,13 @@ fn python(workspace: &Workspace, environment: &Path) -> Result<PathBuf, Failure>
     Ok(python)
 }
 
-/// Fails when a program that only the suite of SAML needs is not there.
-fn programs_of_saml(workspace: &Workspace) -> Result<(), Failure> {
-    for (program, version, package) in [
-        ("java", "-version", "default-jdk-headless"),
-        ("mvn", "--version", "maven"),
-        ("xmlsec1", "--version", "xmlsec1"),
-        ("chromium", "--version", "chromium"),
-    ] {
-        let mut ask = workspace.command(program);
+/// Fails when a program that only this suite needs is not there.
+fn programs_of(workspace: &Workspace, suite: Suite) -> Result<(), Failure> {
+    for Program { name, version, package } in suite.programs() {
+        let mut ask = workspace.command(name);
         ask.arg(version);
         let hint = format!("Install the package `{package}`.");
-        capture(ask).map_err(|_| Failure::new(format!("no `{program}` on this machine")).hint(hint))?;
+        capture(ask).map_err(|_| Failure::new(format!("no `{name}` on this machine")).hint(hint))?;
     }
     Ok(())
 }
@@ -181,9 +212,9 @@ fn throwaway_postgres() -> Result<Option<Cluster>, Failure> {
     lacking(postgres::absent()).map(|_| None)
 }
 
-/// The folder with the libraries of `interop/saml/java/pom.xml`.
-fn java_libraries(workspace: &Workspace, folder: &Path) -> Result<PathBuf, Failure> {
-    let wanted = workspace.root().join("interop/saml/java/pom.xml");
+/// The folder with the libraries of a Maven project.
+fn java_libraries(workspace: &Workspace, project: &str, folder: &Path) -> Result<PathBuf, Failure> {
+    let wanted = workspace.root().join(project);
     let (libraries, installed) = (folder.join("libraries"), folder.join("installed.xml"));
     let read = |path: &Path| fs::read_to_string(path).ok();
     if read(&wanted).is_some() && read(&wanted) == read(&installed) {
@@ -196,7 +227,8 @@ fn java_libraries(workspace: &Workspace, folder: &Path) -> Result<PathBuf, Failu
     let mut install = workspace.command("mvn");
     install.args(["--quiet", "--batch-mode", "dependency:copy-dependencies", "--file"]).arg(&wanted);
     install.arg(format!("-DoutputDirectory={}", libraries.display()));
-    succeed(install, "The libraries of `interop/saml/java/pom.xml` come from Maven Central: is it reachable?")?;
+    let hint = format!("The libraries of `{project}` come from Maven Central: is it reachable?");
+    succeed(install, &hint)?;
     fs::copy(&wanted, &installed).map_err(unusable)?;
     Ok(libraries)
 }

@@ -11,13 +11,15 @@
 //! ```
 //!
 //! When a form is shown again, every field keeps what was typed, except passwords; a field that was refused has its `error`, and
-//! [`FormMessage::fields`] repeats all errors with links to their fields. At most one field has `autofocus`: the first one that is
-//! empty or refused. A page with a password loads [`super::pages::SHOW_PASSWORD_PATH`].
+//! [`FormMessage::fields`] repeats all errors with links to their fields. At most one field has `autofocus`: the first one that was
+//! refused, or else the first one that is required and empty. A page with a password loads [`super::pages::SHOW_PASSWORD_PATH`].
 
 use askama::Template;
 
 /// The id of the message in the page.
 const FORM_MESSAGE_ID: &str = "form-message";
+/// Characters of a login that fit into a line of any phone.
+const UNBROKEN_CHARACTERS_MAX: usize = 24;
 
 /// A field of a form.
 #[derive(Clone, Copy, Debug, Template)]
@@ -81,6 +83,22 @@ impl Field<'_> {
     }
 }
 
+/// A login or an address on a page. A long one may be broken after its signs, so that no line ends in the middle of a word.
+#[derive(Clone, Copy, Debug, Template)]
+#[template(path = "login.html")]
+pub(crate) struct Login<'a>(pub(crate) &'a str);
+
+impl Login<'_> {
+    /// The texts between which a line may end.
+    fn pieces(&self) -> Vec<&str> {
+        let Self(text) = self;
+        if text.chars().count() <= UNBROKEN_CHARACTERS_MAX {
+            return vec![text];
+        }
+        text.split_inclusive(['@', '.', '_', '+']).collect()
+    }
+}
+
 /// The message above a form that is shown again. It is announced to people who cannot see it.
 #[derive(Clone, Copy, Debug, Template)]
 #[template(path = "form_message.html")]
@@ -112,6 +130,19 @@ mod tests {
 
     fn squeezed(template: &impl Template) -> String {
         template.render().unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_long_login_may_be_broken_after_its_signs_and_is_no_markup() {
+        for (login, html) in [
+            ("", ""),
+            ("ada@example.com", "ada@example.com"),
+            ("a.b@abcdefghijklmnop.com", "a.b@abcdefghijklmnop.com"),
+            ("a.b@abcdefghijklmnopq.com", "a.<wbr>b@<wbr>abcdefghijklmnopq.<wbr>com"),
+            ("<b>.</b>&\"'abcdefghijklmnop", "&#60;b&#62;.<wbr>&#60;/b&#62;&#38;&#34;&#39;abcdefghijklmnop"),
+        ] {
+            assert_eq!(Login(login).render().unwrap(), html);
+        }
     }
 
     #[test]
@@ -156,7 +187,7 @@ mod tests {
         let html = squeezed(&Field { input, error: Some("Choose one."), ..FIELD });
         assert!(
             html.contains(
-                r#"<select id="userProfile.email" name="userProfile.email" autocomplete="email" aria-describedby="userProfile.email-error" aria-invalid="true" required> <option value=""></option> <option value="true">Yes</option> <option value="false" selected>No &#60;b&#62;</option> </select>"#
+                r#"<select id="userProfile.email" name="userProfile.email" autocomplete="email" aria-describedby="userProfile.email-error" aria-invalid="true" required> <option value="">Choose one</option> <option value="true">Yes</option> <option value="false" selected>No &#60;b&#62;</option> </select>"#
             ),
             "{html}"
         );

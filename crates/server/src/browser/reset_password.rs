@@ -23,7 +23,7 @@ use tenterhook_platform::{
 };
 
 use super::{
-    form::{Field, FormMessage, Input},
+    form::{Field, FormMessage, Input, Login},
     pages::{Content, Problem, SHOW_PASSWORD_PATH, page},
     request::{form_bytes, taken_apart},
 };
@@ -50,7 +50,7 @@ struct ResetPassword<'a> {
     heading: &'static str,
     title: String,
     action: &'static str,
-    login: &'a str,
+    login: Login<'a>,
     token: &'a str,
     /// Why the page is shown again.
     message: Option<FormMessage<'a>>,
@@ -160,7 +160,7 @@ fn form_page((purpose, token): (LinkPurpose, &Secret), login: &str, again: Optio
         heading,
         title: if text.is_some() { format!("Error: {heading}") } else { heading.to_owned() },
         action: path_of(purpose),
-        login,
+        login: Login(login),
         token: token.expose(),
         message: text.map(|text| FormMessage { text, fields: &errors }),
         password: Field {

@@ -48,9 +48,11 @@ impl ShownForm {
         self.above.as_deref().map(|text| FormMessage { text, fields: errors })
     }
 
-    /// The fields; the first one that is empty or refused has the focus.
+    /// The fields. What is to be corrected has the focus, else what is to be filled in: never an optional field that somebody has left
+    /// empty on purpose.
     pub(super) fn fields(&self) -> Vec<Field<'_>> {
-        let focus = self.shown.iter().position(Shown::needs_somebody);
+        let refused = self.shown.iter().position(|it| it.error.is_some());
+        let focus = refused.or_else(|| self.shown.iter().position(|it| it.required && it.text.is_empty()));
         self.shown
             .iter()
             .enumerate()
@@ -113,11 +115,6 @@ impl Shown {
             text: String::new(),
             error: error_of(PASSWORD, messages),
         }
-    }
-
-    /// Whether nothing is written into it, or it has an error.
-    fn needs_somebody(&self) -> bool {
-        self.error.is_some() || self.text.is_empty()
     }
 
     fn field<'a>(&'a self, rules: &'a [String], has_message: bool, autofocus: bool) -> Field<'a> {

@@ -29,7 +29,7 @@ use crate::{
     App,
     browser::{
         cookies::{CSRF, SESSION},
-        form::{Field, FormMessage},
+        form::{Field, FormMessage, Login},
         pages::{Content, SHOW_PASSWORD_PATH, page},
         request::RequestProblem,
         see_other,
@@ -91,8 +91,10 @@ impl Content for SignUpPage<'_> {
 #[derive(Template)]
 #[template(path = "check_your_mail.html")]
 struct CheckYourMail<'a> {
-    email: &'a str,
+    email: Login<'a>,
     good_for: &'a str,
+    /// Where people sign up again.
+    sign_up: &'a str,
 }
 
 impl Content for CheckYourMail<'_> {
@@ -145,7 +147,7 @@ pub(crate) async fn submitted(
         };
         let user = match signed_up {
             Ok(SignedUp::Active(user)) => user,
-            Ok(SignedUp::MailSent) => return check_your_mail(&texts),
+            Ok(SignedUp::MailSent) => return check_your_mail(&texts, &purpose.action),
             Ok(other) => return form_page(&app, &org, &caller, &purpose, (&texts, Some(again(other)))),
             Err(error) => return ApiError::from(error).into_response(),
         };
@@ -171,11 +173,12 @@ pub(crate) async fn submitted(
 }
 
 /// The same for everybody whose form is valid: it does not say whether there was an account.
-fn check_your_mail(texts: &Texts) -> Response {
+fn check_your_mail(texts: &Texts, sign_up: &OwnPath) -> Response {
     let text = |name: &str| texts.iter().find(|(of, _)| of == name).map(|(_, text)| text.trim());
     let email = text("email").or_else(|| text("login")).unwrap_or_default();
     let (_, good_for) = good_for(LinkPurpose::EmailVerification);
-    page(StatusCode::OK, &CheckYourMail { email, good_for }, "'none'")
+    let content = CheckYourMail { email: Login(email), good_for, sign_up: sign_up.as_str() };
+    page(StatusCode::OK, &content, "'none'")
 }
 
 /// Why a form is shown again.

@@ -26,7 +26,7 @@ use crate::{
     App,
     browser::{
         cookies::CSRF,
-        form::{Field, FormMessage},
+        form::{Field, FormMessage, Login},
         pages::{Content, page},
         request::RequestProblem,
         see_other,
@@ -62,7 +62,7 @@ struct CompleteProfile<'a> {
     action: &'a str,
     csrf: &'a str,
     user: &'a str,
-    login: &'a str,
+    login: Login<'a>,
     sign_out: &'a str,
     app_label: Option<&'a str>,
     /// Why the page is shown again.
@@ -188,7 +188,7 @@ fn form_page(
         action: purpose.action.as_str(),
         csrf: csrf.expose(),
         user: user.id.as_str(),
-        login: &user.profile.login,
+        login: Login(&user.profile.login),
         sign_out: &format!("{SIGN_OUT_PATH}?{query}"),
         app_label: purpose.app_label.as_deref(),
         message: shown.message(&errors),

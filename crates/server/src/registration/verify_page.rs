@@ -28,7 +28,7 @@ use crate::{
     App,
     accept::Tasks,
     browser::{
-        form::{Field, FormMessage, Input},
+        form::{Field, FormMessage, Input, Login},
         pages::{Content, SHOW_PASSWORD_PATH, page},
         request::{form_bytes, taken_apart},
     },
@@ -39,7 +39,7 @@ use crate::{
 /// Bytes of the form at most.
 const FORM_BYTES_MAX: usize = 8 * 1_024;
 /// The password is not the one of the registration.
-const WRONG: &str = "This is not the password of the last time that somebody signed up with this address. Sign up again to choose another.";
+const WRONG: &str = "This is not the password of the latest sign-up. Sign up again to choose another.";
 /// The form leads to its own page.
 const OWN_FORM: &str = "'self'";
 
@@ -47,7 +47,7 @@ const OWN_FORM: &str = "'self'";
 #[template(path = "verify_email.html")]
 struct VerifyEmail<'a> {
     action: &'static str,
-    login: &'a str,
+    login: Login<'a>,
     token: &'a str,
     /// Why the page is shown again.
     message: Option<FormMessage<'a>>,
@@ -144,7 +144,7 @@ async fn form_page(app: &App, org: &OrgSnapshot, token: &Secret, again: Option<A
     let errors: Vec<_> = error.map(|error| (PASSWORD, error)).into_iter().collect();
     let template = VerifyEmail {
         action: VERIFY_EMAIL_PATH,
-        login: &user.profile.login,
+        login: Login(&user.profile.login),
         token: token.expose(),
         message: text.map(|text| FormMessage { text, fields: &errors }),
         password: Field {

@@ -1,0 +1,355 @@
+// People in Chromium: they sign up by a form that a hook refuses first, verify their address, and bring the password of an old system
+// along. axe-core looks at every page on the way.
+
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { after, before, test } from "node:test";
+
+import { checkAccessibility } from "./support/accessibility.mjs";
+import { issueLoopbackCertificate } from "./support/certificates.mjs";
+import { startChromium } from "./support/chromium.mjs";
+import { linkOf, startMailServer } from "./support/mail.mjs";
+import { management, provision } from "./support/management.mjs";
+import { startServer } from "./support/server.mjs";
+import { startService } from "./support/service.mjs";
+
+const REGISTRATION_HOOK = "com.okta.user.pre-registration";
+const PASSWORD_HOOK = "com.okta.user.credential.password.import";
+const BRAND = "Northwind & Sons";
+const INVITATION = "SPRING-44";
+const EXPIRED = "This invitation has expired.";
+const OLD_PASSWORD = "U*U";
+/** As long as no line of a phone. */
+const LONG_LOGIN = "wilhelmina.featherstonehaugh-montgomery@research-and-development.partners.example";
+/** A folder for pictures of the pages, for people to look at. */
+const PICTURES = process.env.TENTERHOOK_PICTURES;
+
+let service;
+let application;
+let mails;
+let server;
+let chromium;
+let call;
+let world;
+
+before(async () => {
+  const certificate = await issueLoopbackCertificate();
+  service = await startService(certificate, answer);
+  application = await startApplication();
+  mails = await startMailServer(certificate);
+  const branding = { TENTERHOOK_BRANDING__NAME: BRAND, TENTERHOOK_BRANDING__COLOR: "#0b7a75" };
+  server = await startServer(certificate.authorityPem, undefined, { ...mails.settings, ...branding });
+  call = management(server.baseUrl, server.adminToken);
+  const hook = { hookUrl: service.url, hookSecret: "interop-service-secret" };
+  world = await provision({ ...server, ...hook, redirectUri: application.redirectUri });
+  await call("POST", "/api/v1/inlineHooks", hookOf(PASSWORD_HOOK, "Old passwords"));
+  await letPeopleSignUp();
+  chromium = startChromium();
+});
+
+after(async () => {
+  await chromium?.stop();
+  const status = await server?.stop();
+  mails?.stop();
+  application?.stop();
+  service?.stop();
+  assert.equal(status, server && 0, "the server drains and ends with status 0");
+});
+
+/** The customer's service: people need an invitation, and it knows the password of the old system. */
+function answer({ eventType, data }) {
+  if (eventType === PASSWORD_HOOK) {
+    const credential = data.context.credential.password === OLD_PASSWORD ? "VERIFIED" : "UNVERIFIED";
+    return { commands: [{ type: "com.okta.action.update", value: { credential } }] };
+  }
+  if (eventType !== REGISTRATION_HOOK) return {};
+  if (data.userProfile.inviteCode === INVITATION) {
+    return { commands: [{ type: "com.okta.user.profile.update", value: { department: "Partners" } }] };
+  }
+  const place = { locationType: "body", location: "data.userProfile.inviteCode", domain: "end-user" };
+  const cause = { errorSummary: EXPIRED, reason: "INVITE_EXPIRED", ...place };
+  return { error: { errorSummary: "Registration refused", errorCauses: [cause] } };
+}
+
+/** The application that people sign in to: its page says what has arrived. */
+async function startApplication() {
+  const page = "<!doctype html><title>Storefront</title><p>Welcome</p>";
+  const program = createServer((_, response) => response.writeHead(200, { "content-type": "text/html" }).end(page));
+  program.listen(0, "127.0.0.1");
+  await once(program, "listening");
+  const stop = () => {
+    program.close();
+    program.closeAllConnections();
+  };
+  return { redirectUri: `http://127.0.0.1:${program.address().port}/callback`, stop };
+}
+
+function hookOf(type, name) {
+  const authScheme = { type: "HEADER", key: "Authorization", value: "interop-service-secret" };
+  const config = { uri: service.url, method: "POST", headers: [], authScheme };
+  return { name, type, version: "1.0.0", channel: { type: "HTTP", version: "1.0.0", config } };
+}
+
+/** The policy of the application, whose form asks for an invitation. */
+async function letPeopleSignUp() {
+  const hook = await call("POST", "/api/v1/inlineHooks", hookOf(REGISTRATION_HOOK, "Invitations"));
+  const newsletter = { title: "Newsletter", type: "boolean" };
+  const definitions = { custom: { id: "#custom", type: "object", properties: { newsletter } } };
+  await call("POST", "/api/v1/meta/schemas/user/default", { definitions });
+  const policy = { name: "Partners", status: "ACTIVE", type: "PROFILE_ENROLLMENT" };
+  const { id } = await call("POST", "/api/v1/policies", policy);
+  const [rule] = await call("GET", `/api/v1/policies/${id}/rules`);
+  const attribute = (name, label, required = true) => ({ name, label, required });
+  world.setVerification = (emailVerification) => {
+    const profileEnrollment = {
+      access: "ALLOW",
+      unknownUserAction: "REGISTER",
+      activationRequirements: { emailVerification },
+      profileAttributes: [
+        attribute("firstName", "First name"),
+        attribute("lastName", "Last name"),
+        attribute("email", "Email"),
+        attribute("newsletter", "Do you want our newsletter?", false),
+        attribute("inviteCode", "Invitation code"),
+      ],
+      preRegistrationInlineHooks: [{ inlineHookId: hook.id }],
+    };
+    return call("PUT", `/api/v1/policies/${id}/rules/${rule.id}`, { actions: { profileEnrollment } });
+  };
+  await call("PUT", `/api/v1/apps/${world.browser.client_id}/policies/${id}`);
+}
+
+/** A request of the application for a user; `arrived` waits for its end, and resolves to the id of the user who has signed in. */
+function authorization() {
+  const verifier = randomBytes(32).toString("base64url");
+  const challenge = createHash("sha256").update(verifier).digest("base64url");
+  const ofClient = { client_id: world.browser.client_id, redirect_uri: application.redirectUri };
+  const ofCode = { response_type: "code", scope: "openid", state: "interop" };
+  const ofProof = { code_challenge: challenge, code_challenge_method: "S256" };
+  const url = `${world.issuer}/v1/authorize?${new URLSearchParams({ ...ofClient, ...ofCode, ...ofProof })}`;
+  const arrived = async (page) => {
+    await page.until(`location.href.startsWith(${JSON.stringify(application.redirectUri)})`);
+    const code = new URL(await page.evaluate("location.href")).searchParams.get("code");
+    const form = { grant_type: "authorization_code", code, code_verifier: verifier, ...ofClient };
+    const response = await fetch(`${world.issuer}/v1/token`, { method: "POST", body: new URLSearchParams(form) });
+    const tokens = await response.json();
+    assert.equal(response.status, 200, JSON.stringify(tokens));
+    return JSON.parse(Buffer.from(tokens.id_token.split(".")[1], "base64url")).sub;
+  };
+  return { url, arrived };
+}
+
+/** Waits until a page is shown, with its script where scripts run. */
+function shown(page, title, { withScripts = true } = {}) {
+  const wanted = JSON.stringify(`${title} · ${BRAND}`);
+  const isReady = withScripts ? "[...document.querySelectorAll('.password')].every((it) => it.querySelector('.reveal'))" : "true";
+  return page.until(`document.title === ${wanted} && document.readyState === 'complete' && ${isReady}`);
+}
+
+const byId = (id) => `[id=${JSON.stringify(id)}]`;
+const valueOf = (page, id) => page.evaluate(`document.querySelector(${JSON.stringify(byId(id))}).value`);
+
+async function fillIn(page, fields) {
+  for (const [id, text] of Object.entries(fields)) await page.type(byId(id), text);
+}
+
+const submit = (page) => page.click("[type=submit]");
+
+/** What Noor writes, with an invitation that has expired. */
+const formOf = (email, password) => ({
+  "userProfile.firstName": "Noor",
+  "userProfile.lastName": "Haddad",
+  "userProfile.email": email,
+  "userProfile.inviteCode": "WINTER-1",
+  password,
+});
+
+/** What a page with a refused form shows about a field. */
+const fieldOf = (page, id) =>
+  page.evaluate(`(() => {
+    const [field, error] = [${JSON.stringify(id)}, ${JSON.stringify(`${id}-error`)}].map((id) => document.getElementById(id));
+    return {
+      text: error?.innerText,
+      isNextTo: error !== null && error.closest(".field") === field.closest(".field"),
+      gap: error && Math.round(field.getBoundingClientRect().top - error.getBoundingClientRect().bottom),
+      isTold: (field.getAttribute("aria-describedby") ?? "").split(" ").includes(${JSON.stringify(`${id}-error`)}),
+      isInvalid: field.getAttribute("aria-invalid"),
+      isFocused: document.activeElement === field,
+    };
+  })()`);
+
+/** From the application's sign-in page to a form that the hook has let pass. `look` looks at each page. */
+async function signUp(page, url, form, look, options) {
+  await page.go(url);
+  await shown(page, "Sign in", options);
+  await look("sign-in");
+  await page.click(".other a");
+  await shown(page, "Create your account", options);
+  await look("sign-up");
+  await fillIn(page, form);
+  await submit(page);
+  await shown(page, "Error: Create your account", options);
+  const { gap, ...field } = await fieldOf(page, "userProfile.inviteCode");
+  assert.deepEqual(field, { text: EXPIRED, isNextTo: true, isTold: true, isInvalid: "true", isFocused: true });
+  assert.ok(gap >= 0 && gap < 20, `the message is right above the field: ${gap}`);
+  assert.equal((await fieldOf(page, "userProfile.email")).text, undefined, "the other fields have no message");
+  for (const [id, text] of Object.entries(form)) {
+    assert.equal(await valueOf(page, id), id === "password" ? "" : text, `${id} is kept, unless it is the password`);
+  }
+  await look("sign-up-refused");
+  await page.evaluate("document.activeElement.blur()");
+  await page.click(".message a");
+  await page.until(`document.activeElement.id === "userProfile.inviteCode"`);
+  await fillIn(page, { "userProfile.inviteCode": INVITATION, password: form.password });
+  await submit(page);
+}
+
+async function signIn(page, { login, password }) {
+  await fillIn(page, { login, password });
+  await submit(page);
+}
+
+const lookOf = (page) => (name) => checkAccessibility(page, name, PICTURES);
+const calls = (type) => service.calls.filter(({ document }) => document.eventType === type);
+
+test("a person signs up, corrects what the hook refuses, verifies the address, and signs in", async () => {
+  await world.setVerification(true);
+  const page = await chromium.newPage();
+  const look = lookOf(page);
+  const person = { login: LONG_LOGIN, password: "Lantern-7-harbour" };
+  await signUp(page, authorization().url, formOf(person.login, person.password), look);
+  await shown(page, "Check your mail");
+  assert.ok((await page.evaluate("document.body.innerText")).includes(LONG_LOGIN));
+  await look("check-your-mail");
+  assert.equal(calls(REGISTRATION_HOOK).length, 2);
+
+  const mail = await mails.next();
+  assert.deepEqual(mail.envelope.to, [LONG_LOGIN]);
+  const link = linkOf(mail);
+  await page.go(link);
+  await shown(page, "Verify your email address");
+  await look("verify-email");
+  await fillIn(page, { password: "Not-this-one-7" });
+  await submit(page);
+  await shown(page, "Error: Verify your email address");
+  await look("verify-email-refused");
+  await fillIn(page, { password: person.password });
+  await submit(page);
+  await shown(page, "Your email address is verified");
+  await look("email-verified");
+
+  const { url, arrived } = authorization();
+  await page.go(url);
+  await shown(page, "Sign in");
+  await signIn(page, person);
+  const user = await call("GET", `/api/v1/users/${person.login}`);
+  assert.equal(await arrived(page), user.id);
+  assert.deepEqual([user.status, user.profile.department], ["ACTIVE", "Partners"]);
+  await page.go(link);
+  await shown(page, "This link does not work");
+  await look("link-does-not-work");
+});
+
+test("without scripts, a person signs up and is at the application, signed in", async () => {
+  await world.setVerification(false);
+  const page = await chromium.newPage();
+  await page.runScripts(false);
+  const { url, arrived } = authorization();
+  const options = { withScripts: false };
+  await signUp(page, url, formOf("noor@partner.example", "Lantern-7-harbour"), async () => {}, options);
+  const arrivedId = await arrived(page);
+  assert.equal(arrivedId, (await call("GET", "/api/v1/users/noor@partner.example")).id);
+
+  // Nobody sent this person here: the page says that the account is ready.
+  await page.go(`${server.baseUrl}/signup/${(await policyOfApplication()).id}`);
+  await shown(page, "Create your account", options);
+  const own = { ...formOf("own@partner.example", "Lantern-7-harbour"), "userProfile.inviteCode": INVITATION };
+  await fillIn(page, own);
+  await submit(page);
+  await shown(page, "Your account is ready", options);
+  await lookOf(page)("signed-up");
+});
+
+async function policyOfApplication() {
+  const policies = await call("GET", "/api/v1/policies?type=PROFILE_ENROLLMENT");
+  return policies.find(({ name }) => name === "Partners");
+}
+
+test("a person signs in with the password of the old system, and again without its service", async () => {
+  const login = "mei@legacy.example";
+  const profile = { login, email: login, firstName: "Mei", lastName: "Tanaka" };
+  const credentials = { password: { hook: { type: "default" } } };
+  const { id } = await call("POST", "/api/v1/users?activate=true", { profile, credentials });
+  const page = await chromium.newPage();
+  const first = authorization();
+  await page.go(first.url);
+  await shown(page, "Sign in");
+  await signIn(page, { login, password: "not this one" });
+  await shown(page, "Error: Sign in");
+  assert.equal(await valueOf(page, "login"), login, "what was typed is kept");
+  await lookOf(page)("sign-in-refused");
+  await fillIn(page, { password: OLD_PASSWORD });
+  await submit(page);
+  assert.equal(await first.arrived(page), id);
+  assert.deepEqual(calls(PASSWORD_HOOK).map(({ document }) => document.data.context.credential.username), [login, login]);
+  assert.equal((await call("GET", `/api/v1/users/${id}`)).credentials.provider.type, "OKTA");
+
+  await page.go(`${server.baseUrl}/login/signout`);
+  await shown(page, "Signed out");
+  await lookOf(page)("signed-out");
+  const second = authorization();
+  await page.go(second.url);
+  await shown(page, "Sign in");
+  await signIn(page, { login, password: OLD_PASSWORD });
+  assert.equal(await second.arrived(page), id);
+  assert.equal(calls(PASSWORD_HOOK).length, 2, "the password is here, and nobody is asked");
+});
+
+for (const [what, { title, create, lifecycle, member, name }] of Object.entries({
+  "a new password": {
+    title: "Set a new password",
+    create: { activate: true, credentials: { password: { value: "Old-1-lantern" } } },
+    lifecycle: "reset_password",
+    member: "resetPasswordUrl",
+    name: "reset-password",
+  },
+  "the first password": {
+    title: "Activate your account",
+    create: { activate: false },
+    lifecycle: "activate",
+    member: "activationUrl",
+    name: "welcome",
+  },
+})) {
+  test(`a person sets ${what} with a link`, async () => {
+    const login = `${name}.${LONG_LOGIN}`;
+    const profile = { login, email: "wilhelmina@partners.example", firstName: "Wilhelmina", lastName: "Featherstonehaugh" };
+    const { activate, credentials } = create;
+    const user = await call("POST", `/api/v1/users?activate=${activate}`, { profile, credentials });
+    const answer = await call("POST", `/api/v1/users/${user.id}/lifecycle/${lifecycle}?sendEmail=false`);
+    const page = await chromium.newPage();
+    const look = lookOf(page);
+    await page.go(answer[member]);
+    await shown(page, title);
+    await look(name);
+    await fillIn(page, { password: "short" });
+    await submit(page);
+    await shown(page, `Error: ${title}`);
+    const { text, isNextTo, isTold, isFocused } = await fieldOf(page, "password");
+    assert.match(text, /8 characters/);
+    assert.deepEqual([isNextTo, isTold, isFocused], [true, true, true]);
+    await look(`${name}-refused`);
+    await fillIn(page, { password: "New-2-lantern" });
+    await submit(page);
+    await shown(page, "Your password is set");
+    await look(`${name}-done`);
+
+    const { url, arrived } = authorization();
+    await page.go(url);
+    await shown(page, "Sign in");
+    await signIn(page, { login, password: "New-2-lantern" });
+    assert.equal(await arrived(page), user.id);
+  });
+}
