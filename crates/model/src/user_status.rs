@@ -32,6 +32,8 @@ pub enum UserTransition {
     Activate,
     /// Activate a user who completes it with a first password.
     Provision,
+    /// Begin an activation anew that the user has not completed.
+    Reactivate,
     /// Deactivate.
     Deactivate,
     /// Block temporarily.
@@ -91,7 +93,8 @@ impl UserStatus {
             | (To::SetPassword, Self::Provisioned | Self::Recovery | Self::PasswordExpired | Self::LockedOut) => {
                 Some(Self::Active)
             }
-            (To::Provision, Self::Staged | Self::Provisioned | Self::Deprovisioned) => Some(Self::Provisioned),
+            (To::Provision, Self::Staged | Self::Provisioned | Self::Deprovisioned)
+            | (To::Reactivate, Self::Provisioned) => Some(Self::Provisioned),
             (To::Deactivate, from) if !matches!(from, Self::Deprovisioned) => Some(Self::Deprovisioned),
             (To::Suspend, Self::Active) => Some(Self::Suspended),
             (To::ExpirePassword, Self::Active | Self::PasswordExpired) => Some(Self::PasswordExpired),
@@ -109,6 +112,7 @@ impl UserTransition {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Activate | Self::Provision => "activate",
+            Self::Reactivate => "reactivate",
             Self::Deactivate => "deactivate",
             Self::Suspend => "suspend",
             Self::Unsuspend => "unsuspend",
@@ -129,6 +133,7 @@ mod tests {
         let table = [
             (Activate, [Some(Active), Some(Active), None, None, None, None, None, Some(Active)]),
             (Provision, [Some(Provisioned), Some(Provisioned), None, None, None, None, None, Some(Provisioned)]),
+            (Reactivate, [None, Some(Provisioned), None, None, None, None, None, None]),
             (Deactivate, [Some(Deprovisioned); 8]),
             (Suspend, [None, None, Some(Suspended), None, None, None, None, None]),
             (Unsuspend, [None, None, None, None, None, None, Some(Active), None]),

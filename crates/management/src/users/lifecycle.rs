@@ -190,14 +190,41 @@ pub async fn activate(
         transition(platform, administrator, id_or_login, UserTransition::Activate).await?;
         return Ok(Activated::Done);
     }
+    invite(platform, administrator, id_or_login, place, UserTransition::Provision).await
+}
+
+/// Makes a new link for a user who was activated and has not set a first password yet.
+///
+/// # Errors
+/// As [`reset_password`].
+pub async fn reactivate(
+    platform: &Platform,
+    administrator: &Administrator,
+    id_or_login: &str,
+    delivery: LinkDelivery,
+) -> Result<Activated, ManagementError> {
+    // Judged before a place for a mail is taken.
+    follow(&mut get(platform, administrator, id_or_login).await?, UserTransition::Reactivate, platform.now())?;
+    let place = place_of_mail(platform, administrator, Some(delivery))?;
+    invite(platform, administrator, id_or_login, place, UserTransition::Reactivate).await
+}
+
+/// Gives a user a link that sets the first password, by mail where there is a place for one.
+async fn invite(
+    platform: &Platform,
+    administrator: &Administrator,
+    id_or_login: &str,
+    place: Option<MailPlace>,
+    step: UserTransition,
+) -> Result<Activated, ManagementError> {
     for _ in 0..JUDGED_MAX {
         let mut user = get(platform, administrator, id_or_login).await?;
-        if user.password != Password::None {
+        if step == UserTransition::Provision && user.password != Password::None {
             // Somebody has set one, or armed the user, since.
             transition(platform, administrator, id_or_login, UserTransition::Activate).await?;
             return Ok(Activated::Done);
         }
-        follow(&mut user, UserTransition::Provision, platform.now())?;
+        follow(&mut user, step, platform.now())?;
         let letter = match place.as_ref() {
             Some(_) => Some(address_of(&user)?),
             None => None,
@@ -207,7 +234,7 @@ pub async fn activate(
         if !platform.store().replace_user_with_link(&user, &issued.link).await? {
             continue;
         }
-        log_transition(platform, administrator, UserTransition::Provision, &user);
+        log_transition(platform, administrator, step, &user);
         let (Some(place), Some(to)) = (place, letter) else {
             return Ok(Activated::Link { address: issued.address, token: issued.token });
         };
@@ -331,6 +358,7 @@ pub(super) fn log_transition(
 fn event(transition: UserTransition) -> (&'static str, &'static str) {
     match transition {
         UserTransition::Activate | UserTransition::Provision => ACTIVATE_USER,
+        UserTransition::Reactivate => ("user.lifecycle.reactivate", "Reactivate Okta user"),
         UserTransition::Deactivate => ("user.lifecycle.deactivate", "Deactivate Okta user"),
         UserTransition::Suspend => ("user.lifecycle.suspend", "Suspend Okta user"),
         UserTransition::Unsuspend => ("user.lifecycle.unsuspend", "Unsuspend Okta user"),

@@ -36,7 +36,8 @@ pub use self::{
     request::{HookRequest, PasswordRequest, UserRequest, provider_of, user_type_of},
 };
 pub use lifecycle::{
-    Activated, LinkDelivery, activate, change_password, delete, expire_with_temporary, reset_password, transition,
+    Activated, LinkDelivery, activate, change_password, delete, expire_with_temporary, reactivate, reset_password,
+    transition,
 };
 
 /// How often a change of a user is judged, because another change was stored first.

@@ -37,6 +37,11 @@ const SEND_EMAIL: Parameter = Parameter {
     description: "Whether the link goes to the user by mail, as it does without the parameter, or into the answer: `true` or \
                   `false`",
 };
+const SEND_EMAIL_AGAIN: Parameter = Parameter {
+    name: "sendEmail",
+    description: "Whether the link goes to the user by mail, or into the answer, as it does without the parameter: `true` or \
+                  `false`",
+};
 const OAUTH_TOKENS: Parameter = Parameter {
     name: "oauthTokens",
     description: "Whether tokens that were issued in the sessions are revoked too: `true` or `false`",
@@ -67,6 +72,8 @@ pub(super) fn routes() -> Routes {
         .delete(USER, "deleteUser", remove)
         .post("/api/v1/users/{userId}/lifecycle/activate", "activateUser", activate)
         .with(&[SEND_EMAIL])
+        .post("/api/v1/users/{userId}/lifecycle/reactivate", "reactivateUser", reactivate)
+        .with(&[SEND_EMAIL_AGAIN])
         .post("/api/v1/users/{userId}/lifecycle/deactivate", "deactivateUser", deactivate)
         .post("/api/v1/users/{userId}/lifecycle/suspend", "suspendUser", suspend)
         .post("/api/v1/users/{userId}/lifecycle/unsuspend", "unsuspendUser", unsuspend)
@@ -227,6 +234,17 @@ struct Activation {
     /// The token in the link.
     #[serde(skip_serializing_if = "Option::is_none")]
     activation_token: Option<Shown>,
+}
+
+impl Activation {
+    fn of(activated: Activated) -> Self {
+        match activated {
+            Activated::Done => Self { activation_url: None, activation_token: None },
+            Activated::Link { address, token } => {
+                Self { activation_url: Some(Shown(address)), activation_token: Some(Shown(token)) }
+            }
+        }
+    }
 }
 
 /// What verifies the credentials of a user.
@@ -580,12 +598,16 @@ async fn activate(call: Call<OptionalJsonBody>) -> Result<Json<Activation>, ApiE
     query::check("query", problem.into_iter().collect())?;
     let delivery = by_mail.map(|by_mail| if by_mail { LinkDelivery::Mail } else { LinkDelivery::Answer });
     let activated = users::activate(call.platform(), call.administrator(), call.id("userId"), delivery).await?;
-    Ok(Json(match activated {
-        Activated::Done => Activation { activation_url: None, activation_token: None },
-        Activated::Link { address, token } => {
-            Activation { activation_url: Some(Shown(address)), activation_token: Some(Shown(token)) }
-        }
-    }))
+    Ok(Json(Activation::of(activated)))
+}
+
+/// The link goes into the answer, or to the user by mail.
+async fn reactivate(call: Call<OptionalJsonBody>) -> Result<Json<Activation>, ApiError> {
+    let (by_mail, problem) = query::truth(call.query(), "sendEmail", QueryProblem::SendEmail);
+    query::check("query", problem.into_iter().collect())?;
+    let delivery = if by_mail.unwrap_or(false) { LinkDelivery::Mail } else { LinkDelivery::Answer };
+    let activated = users::reactivate(call.platform(), call.administrator(), call.id("userId"), delivery).await?;
+    Ok(Json(Activation::of(activated)))
 }
 
 async fn deactivate(call: Call<OptionalJsonBody>) -> Result<NoContent, ApiError> {

@@ -84,6 +84,39 @@ async fn a_link_in_the_answer_sets_the_first_password_once() {
     assert_eq!(activations.len(), 2);
 }
 
+/// Only an activation that was begun and not completed is begun anew.
+#[tokio::test]
+async fn a_provisioned_user_is_reactivated_with_a_new_link() {
+    let world = World::start().await;
+    let user = staged(&world, &json!({})).await;
+    let reactivate = async |query: &str| world.api("POST", &format!("{user}/lifecycle/reactivate{query}"), None).await;
+    let refused = reactivate("").await;
+    let why = "status: `reactivate` is not possible: the user is STAGED";
+    assert!(refused.status == 400 && refused.text().contains(why), "{}", refused.text());
+    assert_eq!(status(&world, &user).await, "STAGED");
+    let first = activate(&world, &user, "?sendEmail=false").await.json()["activationUrl"].clone();
+    for (query, why) in [
+        ("?sendEmail=1", "sendEmail: must be true or false"),
+        ("?sendEmail=true", "sendEmail: No mail server is configured"),
+    ] {
+        let refused = reactivate(query).await;
+        assert!(refused.status == 400 && refused.text().contains(why), "{}", refused.text());
+    }
+    let path_of = |link: &Value| link.as_str().unwrap().replace(&format!("http://{}", world.address), "");
+    assert_eq!(world.send("GET", &path_of(&first), &[], b"").await.status, 200, "what is refused changes nothing");
+    let answer = reactivate("").await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let second = path_of(&answer.json()["activationUrl"]);
+    assert!(second.ends_with(answer.json()["activationToken"].as_str().unwrap()));
+    assert_eq!(world.send("GET", &path_of(&first), &[], b"").await.status, 404, "it was replaced");
+    assert_eq!(status(&world, &user).await, "PROVISIONED");
+    assert_eq!(submit(&world, &second, FIRST).await.status, 200);
+    assert_eq!((status(&world, &user).await, sign_in_status(&world, FIRST).await), (json!("ACTIVE"), 303));
+    let refused = reactivate("?sendEmail=false").await;
+    assert!(refused.status == 400 && refused.text().contains("the user is ACTIVE"), "{}", refused.text());
+    assert_eq!(world.events("user.lifecycle.reactivate").await.len(), 1);
+}
+
 #[tokio::test]
 async fn a_user_with_a_password_needs_no_link_and_without_a_mail_server_nothing_is_mailed() {
     let world = World::start().await;
@@ -127,7 +160,8 @@ async fn a_link_by_mail_activates_also_a_user_who_is_created_active() {
     assert!(taken.status == 400 && taken.text().contains("login: An object"), "{}", taken.text());
     let user = format!("/api/v1/users/{}", created.json()["id"].as_str().unwrap());
     let first = found("the first mail arrives", async || server.taken().into_iter().next()).await;
-    assert_eq!(activate(&world, &user, "").await.json(), json!({}), "the link goes by mail again");
+    let again = world.api("POST", &format!("{user}/lifecycle/reactivate?sendEmail=true"), None).await;
+    assert_eq!(again.json(), json!({}), "the link goes by mail again");
     let second = found("the second mail arrives", async || server.taken().into_iter().nth(1)).await;
     let base = format!("http://{}", world.address);
     let link_of = |text: String| text.split(&base).nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
