@@ -7,6 +7,7 @@ use std::{
     io::{self, Read},
     path::{Path, PathBuf},
     rc::Rc,
+    time::Duration,
 };
 
 use clap::Args;
@@ -17,6 +18,7 @@ use tenterhook_management::{
     administrator::ManagementError,
     users::import::{Armed, Import, Progress},
 };
+use tenterhook_store::StoreError;
 
 use crate::{Error, config::Config, orgs, tool};
 
@@ -24,6 +26,12 @@ use crate::{Error, config::Config, orgs, tool};
 const ROW_BYTES_MAX: usize = 1024 * 1024;
 /// Rows after which the progress is shown.
 const SHOWN_EVERY: u64 = 1_000;
+/// How often a row is tried that the database does not take at present.
+const TRIES_MAX: u32 = 4;
+/// How long the second try waits; each further one waits twice as long.
+const WAIT: Duration = Duration::from_millis(250);
+/// Rows that fail one after the other until the command gives up: it is not the rows.
+const FAILED_IN_A_ROW_MAX: u32 = 20;
 
 /// What to import.
 #[derive(Args)]
@@ -152,84 +160,225 @@ pub(crate) async fn run(config: &Config, options: &Options) -> Result<bool, Erro
     done
 }
 
-/// Arms the user of each row.
-async fn arm(mut import: Import<'_>, mut rows: Rows, schema: &ProfileSchema) -> Result<bool, Error> {
-    let (mut added, mut armed, mut before, mut with_password, mut wrong) = (0_u64, 0_u64, 0_u64, 0_u64, 0_u64);
-    let mut read = 0_u64;
-    while let Some(row) = rows.next(schema)? {
-        match row {
-            Row::Wrong(line, why) => {
-                wrong += 1;
-                anstream::eprintln!("line {line}: {why}");
+/// What became of the rows of a file.
+#[derive(Debug, Default)]
+struct Counts {
+    rows: u64,
+    /// Rows that are wrong.
+    refused: u64,
+    /// Rows that were right, and that the database did not take.
+    failed: u64,
+    failed_in_a_row: u32,
+}
+
+/// Whether the next row is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Row,
+    /// So many rows have failed that the next ones would fail too.
+    End,
+}
+
+impl Counts {
+    /// Counts a row, and says what is wrong with it if it was not taken.
+    fn row<T>(&mut self, line: u64, done: Result<T, Problem>) -> (Option<T>, Next) {
+        self.rows += 1;
+        let (what, causes) = match done {
+            Ok(done) => {
+                self.failed_in_a_row = 0;
+                return (Some(done), Next::Row);
             }
-            Row::Read(line, attributes) => match import.arm(attributes).await {
-                Ok(Armed::Added) => added += 1,
-                Ok(Armed::Armed) => armed += 1,
-                Ok(Armed::Before) => before += 1,
-                Ok(Armed::HasPassword) => with_password += 1,
-                Err(error) => {
-                    wrong += 1;
-                    for cause in causes_of(error)? {
-                        anstream::eprintln!("line {line}: {cause}");
-                    }
-                }
-            },
+            Err(Problem::Wrong(causes)) => {
+                self.refused += 1;
+                self.failed_in_a_row = 0;
+                ("", causes)
+            }
+            Err(Problem::Failed(cause)) => {
+                self.failed += 1;
+                self.failed_in_a_row += 1;
+                ("failed: ", vec![cause])
+            }
+        };
+        for cause in causes {
+            anstream::eprintln!("line {line}: {what}{cause}");
         }
-        read += 1;
-        if read.is_multiple_of(SHOWN_EVERY) {
-            anstream::eprintln!("{read} rows: {added} added, {wrong} refused");
+        if self.failed_in_a_row < FAILED_IN_A_ROW_MAX {
+            return (None, Next::Row);
+        }
+        anstream::eprintln!("{FAILED_IN_A_ROW_MAX} rows in a row have failed: the rest of the file was not read");
+        (None, Next::End)
+    }
+
+    /// Prints how many rows were not taken. Returns whether every row was.
+    fn print(&self) -> Result<bool, Error> {
+        tool::print(&format!("refused: {} (the row is wrong)", self.refused))?;
+        tool::print(&format!("failed: {} (run the command again)", self.failed))?;
+        Ok(self.refused == 0 && self.failed == 0)
+    }
+}
+
+/// Why a row was not taken.
+enum Problem {
+    /// What is wrong with it.
+    Wrong(Vec<String>),
+    /// The row is right; a later try may succeed.
+    Failed(String),
+}
+
+/// Does something with a row, again when the database does not take it at present, after `wait` and then after twice as long: whatever is
+/// done with a row may be done twice.
+async fn tried<T>(mut wait: Duration, mut work: impl AsyncFnMut() -> Result<T, ManagementError>) -> Result<T, Problem> {
+    for _ in 1..TRIES_MAX {
+        match work().await {
+            Err(
+                ManagementError::Contended
+                | ManagementError::Store(StoreError::Unavailable(_) | StoreError::Unknown(_)),
+            ) => {}
+            done => return done.map_err(Problem::of),
+        }
+        tokio::time::sleep(wait).await;
+        wait *= 2;
+    }
+    work().await.map_err(Problem::of)
+}
+
+impl Problem {
+    fn of(error: ManagementError) -> Self {
+        match error {
+            ManagementError::Invalid { causes, .. } => Self::Wrong(causes),
+            ManagementError::Contended => Self::Failed("the user is changed by others all the time".to_owned()),
+            other => Self::Failed(other.to_string()),
         }
     }
-    tool::print(&format!("rows: {read}"))?;
+}
+
+/// Arms the user of each row. The counts are printed however it ends.
+async fn arm(mut import: Import<'_>, mut rows: Rows, schema: &ProfileSchema) -> Result<bool, Error> {
+    let (mut added, mut armed, mut before, mut with_password) = (0_u64, 0_u64, 0_u64, 0_u64);
+    let mut counts = Counts::default();
+    let end = loop {
+        let (line, done) = match rows.next(schema) {
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+            Ok(Some(Row::Wrong(line, why))) => (line, Err(Problem::Wrong(vec![why]))),
+            Ok(Some(Row::Read(line, attributes))) => {
+                (line, tried(WAIT, async || import.arm(attributes.clone()).await).await)
+            }
+        };
+        let (done, next) = counts.row(line, done);
+        match done {
+            Some(Armed::Added) => added += 1,
+            Some(Armed::Armed) => armed += 1,
+            Some(Armed::Before) => before += 1,
+            Some(Armed::HasPassword) => with_password += 1,
+            None => {}
+        }
+        if next == Next::End {
+            break Ok(());
+        }
+        if counts.rows.is_multiple_of(SHOWN_EVERY) {
+            anstream::eprintln!(
+                "{} rows: {added} added, {} refused, {} failed",
+                counts.rows,
+                counts.refused,
+                counts.failed
+            );
+        }
+    };
+    tool::print(&format!("rows: {}", counts.rows))?;
     tool::print(&format!("added: {added}"))?;
     tool::print(&format!("armed: {armed} (they were there without a password)"))?;
     tool::print(&format!("armed before: {before}"))?;
     tool::print(&format!("left alone: {with_password} (they have a password)"))?;
-    tool::print(&format!("refused: {wrong}"))?;
-    Ok(wrong == 0)
+    let complete = counts.print()?;
+    end.map(|()| complete)
 }
 
-/// Counts how far the user of each row has come.
+/// Counts how far the user of each row has come. The counts are printed however it ends.
 async fn report(import: Import<'_>, mut rows: Rows, schema: &ProfileSchema) -> Result<bool, Error> {
-    let (mut migrated, mut waiting, mut without, mut absent, mut wrong) = (0_u64, 0_u64, 0_u64, 0_u64, 0_u64);
-    while let Some(row) = rows.next(schema)? {
-        let (line, attributes) = match row {
-            Row::Read(line, attributes) => (line, attributes),
-            Row::Wrong(line, why) => {
-                wrong += 1;
-                anstream::eprintln!("line {line}: {why}");
-                continue;
+    let (mut migrated, mut waiting, mut without, mut absent) = (0_u64, 0_u64, 0_u64, 0_u64);
+    let mut counts = Counts::default();
+    let end = loop {
+        let (line, done) = match rows.next(schema) {
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+            Ok(Some(Row::Wrong(line, why))) => (line, Err(Problem::Wrong(vec![why]))),
+            Ok(Some(Row::Read(line, attributes))) => {
+                (line, tried(WAIT, async || import.progress(&attributes).await).await)
             }
         };
-        match import.progress(&attributes).await {
-            Ok(Progress::Migrated) => migrated += 1,
-            Ok(Progress::Waiting) => waiting += 1,
-            Ok(Progress::WithoutPassword) => without += 1,
-            Ok(Progress::Absent) => absent += 1,
-            Err(error) => {
-                wrong += 1;
-                for cause in causes_of(error)? {
-                    anstream::eprintln!("line {line}: {cause}");
-                }
-            }
+        let (done, next) = counts.row(line, done);
+        match done {
+            Some(Progress::Migrated) => migrated += 1,
+            Some(Progress::Waiting) => waiting += 1,
+            Some(Progress::WithoutPassword) => without += 1,
+            Some(Progress::Absent) => absent += 1,
+            None => {}
         }
-    }
-    tool::print(&format!("rows: {}", migrated + waiting + without + absent + wrong))?;
+        if next == Next::End {
+            break Ok(());
+        }
+    };
+    tool::print(&format!("rows: {}", counts.rows))?;
     tool::print(&format!("migrated: {migrated} (their passwords were imported at a sign-in, or set since)"))?;
     tool::print(&format!("waiting: {waiting} (the hook is asked at their next sign-in)"))?;
     tool::print(&format!("without a password: {without} (not armed)"))?;
     tool::print(&format!("not in the org: {absent}"))?;
-    tool::print(&format!("refused: {wrong}"))?;
-    Ok(wrong == 0)
+    let complete = counts.print()?;
+    end.map(|()| complete)
 }
 
-/// What is wrong with a row.
-///
-/// # Errors
-/// When it is not the row: then no other row would do better.
-fn causes_of(error: ManagementError) -> Result<Vec<String>, Error> {
-    match error {
-        ManagementError::Invalid { causes, .. } => Ok(causes),
-        other => Err(other.into()),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unavailable() -> ManagementError {
+        StoreError::Unavailable("locked".to_owned()).into()
+    }
+
+    /// What comes of a row that fails so often, and how often it was tried.
+    async fn tries(failures: u32, error: impl Fn() -> ManagementError) -> (Result<(), Problem>, u32) {
+        let mut tries = 0;
+        let done = tried(Duration::ZERO, async || {
+            tries += 1;
+            if tries > failures { Ok(()) } else { Err(error()) }
+        })
+        .await;
+        (done, tries)
+    }
+
+    #[tokio::test]
+    async fn a_row_that_the_database_does_not_take_at_present_is_tried_again_and_then_counted() {
+        for (failures, counted, tried) in [(0, 0, 1), (1, 0, 2), (3, 0, 4), (4, 1, 4)] {
+            for error in [|| ManagementError::Contended, unavailable] {
+                let (done, tries) = tries(failures, error).await;
+                let mut counts = Counts::default();
+                let (done, next) = counts.row(7, done);
+                assert_eq!((counts.rows, counts.failed, tries, next), (1, counted, tried, Next::Row), "{failures}");
+                assert_eq!(done.is_none(), counted == 1, "{failures}");
+            }
+        }
+        let lasting = || ManagementError::from(StoreError::Unreadable { what: "user", why: "damaged".to_owned() });
+        let (done, tries) = tries(9, lasting).await;
+        assert!(matches!(done, Err(Problem::Failed(why)) if why == "a stored user cannot be read: damaged"));
+        assert_eq!(tries, 1, "another try would not help");
+    }
+
+    #[test]
+    fn many_rows_that_fail_one_after_the_other_end_the_command() {
+        let mut counts = Counts::default();
+        let mut row = |problem: Result<(), Problem>| counts.row(1, problem).1;
+        let failed = || Err(Problem::Failed("no disk".to_owned()));
+        for other in [Ok(()), Err(Problem::Wrong(vec!["no login".to_owned()]))] {
+            for _ in 1..FAILED_IN_A_ROW_MAX {
+                assert_eq!(row(failed()), Next::Row);
+            }
+            assert_eq!(row(other), Next::Row, "it was the rows");
+        }
+        for _ in 1..FAILED_IN_A_ROW_MAX {
+            assert_eq!(row(failed()), Next::Row);
+        }
+        assert_eq!(row(failed()), Next::End);
+        assert_eq!((counts.rows, counts.refused, counts.failed), (60, 1, 58));
     }
 }

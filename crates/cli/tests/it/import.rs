@@ -60,7 +60,7 @@ fn users_of_a_file_are_armed_once_and_each_bad_row_is_named_by_its_line() {
     assert_eq!(
         printed,
         "rows: 9\nadded: 2\narmed: 2 (they were there without a password)\narmed before: 0\nleft alone: 1 (they have a password)\n\
-         refused: 4\n",
+         refused: 4 (the row is wrong)\nfailed: 0 (run the command again)\n",
         "{said}"
     );
     for text in [
@@ -109,6 +109,42 @@ fn users_of_a_file_are_armed_once_and_each_bad_row_is_named_by_its_line() {
     let created = events.as_array().unwrap().iter().filter(|event| event["eventType"] == "user.lifecycle.create");
     let by_import = created.filter(|event| event["actor"]["id"] == "system").count();
     assert_eq!(by_import, 2, "{events}");
+}
+
+/// One row that the database cannot take does not hold the others up, and the counts are printed in any case.
+#[test]
+fn a_row_that_fails_is_counted_and_the_next_ones_are_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), "");
+    let file = folder.path().join("users.csv");
+    let path = file.to_str().unwrap();
+    let made = tenterhook(&["tokens", "create", "--config", &config, "--name", "x"]).output().unwrap();
+    assert!(made.status.success());
+    let row = |login: &str| format!("{login}@x.example,{login}@x.example,A,B\n");
+    let head = "login,email,firstName,lastName\n";
+    fs::write(&file, format!("{head}{}{}", row("one"), row("two"))).unwrap();
+    let (done, printed, said) = import(&[path, "--config", &config, "--password-hook"]);
+    assert!(done && printed.contains("added: 2\n"), "{printed}{said}");
+    let database = format!("sqlite://{}", folder.path().join("db.sqlite").display());
+    let damage = "UPDATE users SET document = '{' WHERE login_key = 'one@x.example'";
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(tenterhook_testkit::postgres::execute(&database, damage)).unwrap();
+    fs::write(&file, format!("{head}{}{}{}", row("one"), row("two"), row("three"))).unwrap();
+    let (done, printed, said) = import(&[path, "--config", &config, "--password-hook"]);
+    assert!(!done && said.contains("line 2: failed: a stored user cannot be read"), "{printed}{said}");
+    assert!(printed.starts_with("rows: 3\nadded: 1\n") && printed.contains("armed before: 1\n"), "{printed}");
+    assert!(printed.ends_with("refused: 0 (the row is wrong)\nfailed: 1 (run the command again)\n"), "{printed}");
+    let (done, printed, said) = import(&[path, "--config", &config, "--report"]);
+    assert!(
+        !done && printed.starts_with("rows: 3\nmigrated: 0") && printed.contains("waiting: 2 ("),
+        "{printed}{said}"
+    );
+    assert!(printed.contains("failed: 1 ("), "{printed}");
+    // The file cannot be read on.
+    fs::write(&file, format!("{head}{}four@x.example,\"{}", row("two"), "x".repeat(3 * 1024 * 1024))).unwrap();
+    let (done, printed, said) = import(&[path, "--config", &config, "--password-hook"]);
+    assert!(!done && said.contains("a row has more than 1048576 bytes"), "{said}");
+    assert!(printed.starts_with("rows: 1\n"), "{printed}");
 }
 
 #[test]
