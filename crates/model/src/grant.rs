@@ -82,6 +82,8 @@ pub enum CodeState {
 pub struct IssuedAccessToken {
     /// Its `jti`.
     pub jti: String,
+    /// The user, with whose access it ends.
+    pub user_id: UserId,
     /// When it ends.
     pub expires: Timestamp,
 }

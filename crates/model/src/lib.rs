@@ -100,7 +100,7 @@ pub use search::{
 };
 pub use single_use_link::{LinkPurpose, SingleUseLink};
 pub use tenterhook_jose::SigningAlgorithm;
-pub use user::{Password, User};
+pub use user::{Password, SignInCounts, User};
 pub use user_name::user_name_at;
 pub use user_query::{
     SearchText, SearchedAttribute, USER_KEY_CHARACTERS_MAX, UserCondition, UserPage, UserQuery, UserTime, user_key,

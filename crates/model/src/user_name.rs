@@ -28,7 +28,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{AppGroup, AppUser, OAuthClient, Password, Profile, Template, UserStatus};
+    use crate::{AppGroup, AppUser, OAuthClient, Password, Profile, SignInCounts, Template, UserStatus};
 
     fn user() -> User {
         let at = Timestamp::from_micros(0);
@@ -43,6 +43,7 @@ mod tests {
             status_changed: None,
             last_updated: at,
             version: 1,
+            sign_ins: SignInCounts::default(),
         }
     }
 

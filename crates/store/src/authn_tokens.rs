@@ -5,7 +5,10 @@ use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _,
     sea_query::{ExprTrait as _, SimpleExpr},
 };
-use tenterhook_contract::{Timestamp, id::OrgId};
+use tenterhook_contract::{
+    Timestamp,
+    id::{OrgId, UserId},
+};
 use tenterhook_model::{AuthnPurpose, AuthnToken, User};
 
 use crate::{
@@ -69,6 +72,16 @@ impl Store {
     }
 }
 
+/// The condition of the tokens of a user.
+pub(crate) fn of_user(org: &OrgId, user: &UserId) -> SimpleExpr {
+    Column::OrgId.eq(org.as_str()).and(Column::UserId.eq(user.as_str()))
+}
+
+/// The condition of tokens that have expired.
+pub(crate) fn expired(us: i64) -> SimpleExpr {
+    Column::ExpiresUs.lt(us)
+}
+
 async fn insert(connection: &impl ConnectionTrait, token: &AuthnToken) -> Result<(), DbErr> {
     let row = ActiveModel {
         org_id: Set(token.org_id.to_string()),
@@ -82,7 +95,7 @@ async fn insert(connection: &impl ConnectionTrait, token: &AuthnToken) -> Result
 }
 
 /// The condition of a token that works.
-fn working(org: &OrgId, token_sha256: &str, purpose: AuthnPurpose, now: Timestamp) -> SimpleExpr {
+pub(crate) fn working(org: &OrgId, token_sha256: &str, purpose: AuthnPurpose, now: Timestamp) -> SimpleExpr {
     let this = Column::OrgId.eq(org.as_str()).and(Column::TokenSha256.eq(token_sha256));
     this.and(Column::Purpose.eq(purpose.as_str())).and(Column::ExpiresUs.gt(now.as_micros()))
 }

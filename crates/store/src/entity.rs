@@ -184,6 +184,10 @@ pub(crate) mod user {
         pub(crate) last_updated_us: Option<i64>,
         /// The version of the row that keys, status and times are of. An older version leaves it behind.
         pub(crate) keyed_version: i64,
+        /// Counts new passwords and endings of access.
+        pub(crate) proofs_ended: i64,
+        /// Wrong passwords in a row.
+        pub(crate) wrong_passwords: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -376,7 +380,7 @@ pub(crate) mod refresh_token {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// Access tokens that were issued for a code, and revoked ones.
+/// Access tokens that were issued to clients of users, and revoked ones.
 pub(crate) mod access_token {
     use sea_orm::entity::prelude::*;
 
@@ -390,6 +394,8 @@ pub(crate) mod access_token {
         pub(crate) code_sha256: Option<String>,
         pub(crate) revoked: bool,
         pub(crate) expires_us: i64,
+        /// Null when only its revocation is known, and in rows of older versions.
+        pub(crate) user_id: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

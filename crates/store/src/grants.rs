@@ -74,14 +74,15 @@ impl Store {
         let row = refresh.map(refresh_row).transpose()?;
         let transaction = self.connections.writer.begin().await?;
         let lapsed = standing.lapsed(&transaction).await?;
-        let Some(row) = row.filter(|_| lapsed.is_none()) else {
+        if lapsed.is_some() {
             transaction.rollback().await;
             return Ok(lapsed);
-        };
-        refresh_token::Entity::insert(row).exec_without_returning(&transaction).await?;
-        if let Some(code_sha256) = refresh.and_then(|refresh| refresh.code_sha256.as_deref()) {
-            record_access(&transaction, standing.org, code_sha256, access).await?;
         }
+        if let Some(row) = row {
+            refresh_token::Entity::insert(row).exec_without_returning(&transaction).await?;
+        }
+        let code_sha256 = refresh.and_then(|refresh| refresh.code_sha256.as_deref());
+        record_access(&transaction, standing.org, code_sha256, access).await?;
         transaction.commit().await?;
         Ok(None)
     }
@@ -148,7 +149,7 @@ impl Store {
         if let Some(row) = refresh {
             refresh_token::Entity::insert(row).exec_without_returning(&transaction).await?;
         }
-        record_access(&transaction, org, code_sha256, access).await?;
+        record_access(&transaction, org, Some(code_sha256), access).await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -260,9 +261,7 @@ impl Store {
             return Ok(Rotated::NotLive);
         }
         refresh_token::Entity::insert(row).exec_without_returning(&transaction).await?;
-        if let Some(code_sha256) = &old.code_sha256 {
-            record_access(&transaction, &old.org_id, code_sha256, access).await?;
-        }
+        record_access(&transaction, &old.org_id, old.code_sha256.as_deref(), access).await?;
         transaction.commit().await?;
         Ok(Rotated::Yes)
     }
@@ -296,9 +295,7 @@ impl Store {
             transaction.rollback().await;
             return Ok(None);
         }
-        if let Some(code_sha256) = &old.code_sha256 {
-            record_access(&transaction, &old.org_id, code_sha256, access).await?;
-        }
+        record_access(&transaction, &old.org_id, old.code_sha256.as_deref(), access).await?;
         transaction.commit().await?;
         Ok(Some(secret))
     }
@@ -332,9 +329,7 @@ impl Store {
             .filter(refresh_token::Column::ExpiresUs.lt(expires_us))
             .exec(&transaction)
             .await?;
-        if let Some(code_sha256) = &renewed.code_sha256 {
-            record_access(&transaction, &renewed.org_id, code_sha256, access).await?;
-        }
+        record_access(&transaction, &renewed.org_id, renewed.code_sha256.as_deref(), access).await?;
         transaction.commit().await?;
         Ok(Rotated::Yes)
     }
@@ -361,6 +356,7 @@ impl Store {
             code_sha256: Set(None),
             revoked: Set(true),
             expires_us: Set(expires.as_micros()),
+            user_id: Set(None),
         };
         let known = OnConflict::columns([access_token::Column::OrgId, access_token::Column::Jti])
             .update_column(access_token::Column::Revoked)
@@ -437,19 +433,21 @@ async fn revoke_access_of_code(
     Ok(revoked.rows_affected)
 }
 
-/// Records that an access token was issued from a code, so that it is revoked together with the code's other tokens.
+/// Records that an access token was issued, so that it is revoked together with the other tokens of its code, if it has one, and with the
+/// access of its user.
 async fn record_access(
     connection: &impl ConnectionTrait,
     org: &OrgId,
-    code_sha256: &str,
-    IssuedAccessToken { jti, expires }: &IssuedAccessToken,
+    code_sha256: Option<&str>,
+    IssuedAccessToken { jti, user_id, expires }: &IssuedAccessToken,
 ) -> Result<(), StoreError> {
     let row = access_token::ActiveModel {
         org_id: Set(org.to_string()),
         jti: Set(jti.clone()),
-        code_sha256: Set(Some(code_sha256.to_owned())),
+        code_sha256: Set(code_sha256.map(ToOwned::to_owned)),
         revoked: Set(false),
         expires_us: Set(expires.as_micros()),
+        user_id: Set(Some(user_id.to_string())),
     };
     access_token::Entity::insert(row).exec_without_returning(connection).await?;
     Ok(())

@@ -44,6 +44,7 @@ mod migration_links;
 mod migration_log;
 mod migration_logout;
 mod migration_orgs;
+mod migration_proofs;
 mod migration_replaced;
 mod migration_roles;
 mod migration_saml;
@@ -72,6 +73,7 @@ mod user_search;
 #[cfg(test)]
 mod user_search_tests;
 mod users;
+mod wrong_passwords;
 
 pub use assignments::Changed;
 pub use backup::back_up_embedded;
@@ -92,6 +94,6 @@ pub use registrations::ProfileStored;
 pub use rotation::Rotation;
 pub use saml_sessions::{Ended, Recorded, SESSION_APPS_MAX, SessionApps};
 pub use single_use_links::Redeemed;
-pub use standing::{Lapsed, Standing};
+pub use standing::{Lapsed, Proof, Standing};
 pub use store::{LOG_RETENTION_SECONDS, Store};
 pub use user_access::Ending;

@@ -17,6 +17,7 @@ use crate::{
     migration_log::LogEntries,
     migration_logout::SessionIndexes,
     migration_orgs::ManagedOrgs,
+    migration_proofs::Proofs,
     migration_replaced::ReplacedSessions,
     migration_roles::TokenRoles,
     migration_saml::SamlSessions,
@@ -26,7 +27,7 @@ use crate::{
 };
 
 /// All steps, in their order. A new one is added at the end.
-pub(crate) const STEPS: [&dyn Step; 20] = [
+pub(crate) const STEPS: [&dyn Step; 21] = [
     &Foundation,
     &Expiry,
     &ConfigurationMark,
@@ -47,6 +48,7 @@ pub(crate) const STEPS: [&dyn Step; 20] = [
     &SingleUseLinks,
     &AuthnTokens,
     &ReplacedSessions,
+    &Proofs,
 ];
 
 struct Foundation;

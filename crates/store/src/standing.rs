@@ -22,12 +22,23 @@ pub struct Standing<'a> {
     pub org: &'a OrgId,
     /// The user, who must be active.
     pub user: &'a UserId,
-    /// The session, if the result belongs to one.
-    pub session: Option<&'a SessionId>,
+    /// How the user has proven who they are.
+    pub proof: Proof<'a>,
     /// The app that must be assigned to the user; `None` when every user may use it.
     pub assigned: Option<&'a AppId>,
     /// The present, at which the session must not have expired.
     pub now: Timestamp,
+}
+
+/// How a user has proven who they are. It must still count.
+#[derive(Clone, Copy, Debug)]
+pub enum Proof<'a> {
+    /// By this session.
+    Session(&'a SessionId),
+    /// By a password that was verified when the user had this number of [`SignInCounts::proofs_ended`](tenterhook_model::SignInCounts).
+    Password(i64),
+    /// By a token that the store uses up or holds in the same transaction.
+    Token,
 }
 
 /// What no longer holds. Nothing was stored.
@@ -37,15 +48,17 @@ pub enum Lapsed {
     SignedOut,
     /// The user is not active any more.
     UserInactive,
+    /// The user has another password, or the access of the user was ended.
+    ProofEnded,
     /// The app is not assigned to the user any more.
     NotAssigned,
 }
 
 impl Standing<'_> {
-    /// What no longer holds. The session cannot end before the transaction does.
+    /// What no longer holds. The proof cannot end before the transaction does.
     pub(crate) async fn lapsed(&self, transaction: &Transaction) -> Result<Option<Lapsed>, StoreError> {
-        let Self { org, user, session, assigned, now } = *self;
-        if let Some(session) = session {
+        let Self { org, user, proof, assigned, now } = *self;
+        if let Proof::Session(session) = proof {
             let lasting = session::Entity::find_by_id((org.to_string(), session.to_string()))
                 .filter(session::Column::ExpiresUs.gt(now.as_micros()))
                 .lock_shared();
@@ -53,10 +66,17 @@ impl Standing<'_> {
                 return Ok(Some(Lapsed::SignedOut));
             }
         }
-        let row = user::Entity::find_by_id((org.to_string(), user.to_string())).one(transaction).await?;
-        match row.map(user_of).transpose()? {
+        let mut row = user::Entity::find_by_id((org.to_string(), user.to_string()));
+        if let Proof::Password(_) = proof {
+            // There is no session that could be held. Whoever ends the access of a user changes the user first.
+            row = row.lock_shared();
+        }
+        match row.one(transaction).await?.map(user_of).transpose()? {
             None => return Ok(Some(Lapsed::SignedOut)),
             Some(user) if user.status != UserStatus::Active => return Ok(Some(Lapsed::UserInactive)),
+            Some(user) if matches!(proof, Proof::Password(ended) if ended != user.sign_ins.proofs_ended) => {
+                return Ok(Some(Lapsed::ProofEnded));
+            }
             Some(_) => {}
         }
         let Some(app) = assigned else { return Ok(None) };

@@ -17,7 +17,7 @@ use sqlx::postgres::PgConnectOptions;
 use tenterhook_contract::{Secret, Timestamp, id::OrgId};
 
 use crate::{
-    Keyring, LogWriter, StoreConfig, StoreError,
+    Keyring, LogWriter, StoreConfig, StoreError, authn_tokens,
     database::{ConnectionFigures, Connections, StartTurn},
     database_file::Role,
     entity::{
@@ -209,7 +209,7 @@ impl Store {
         removed += self.remove::<session_app::Entity>(session_app::Column::ExpiresUs.lt(us)).await?;
         removed += self.remove::<saml_logout::Entity>(saml_logout::Column::ExpiresUs.lt(us)).await?;
         removed += self.remove::<single_use_link::Entity>(single_use_link::Column::ExpiresUs.lt(us)).await?;
-        removed += self.remove::<authn_token::Entity>(authn_token::Column::ExpiresUs.lt(us)).await?;
+        removed += self.remove::<authn_token::Entity>(authn_tokens::expired(us)).await?;
         let of_no_use = now.plus_seconds(-SUCCESSOR_SECONDS_MAX).as_micros();
         let forget = refresh_token::Column::UsedUs.lt(of_no_use).and(refresh_token::Column::Successor.is_not_null());
         self.in_batches::<refresh_token::Entity>(forget, Some(refresh_token::Column::Successor)).await?;

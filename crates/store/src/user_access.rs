@@ -11,8 +11,8 @@ use tenterhook_contract::{
 use tenterhook_model::Session;
 
 use crate::{
-    Store, StoreError,
-    entity::{access_token, authn_token, authorization_code, refresh_token, session, session_app},
+    Store, StoreError, authn_tokens,
+    entity::{access_token, authn_token, authorization_code, refresh_token, session, session_app, user as user_table},
     grants::revoke_refresh_where,
     store::to_text,
 };
@@ -25,7 +25,7 @@ const CODES_AT_ONCE: usize = 500;
 pub enum Ending {
     /// The sessions, and tokens that would get new ones.
     Sessions,
-    /// These, and authorization codes, refresh tokens, and access tokens that were issued from codes.
+    /// These, and authorization codes, refresh tokens and access tokens.
     SessionsAndTokens,
 }
 
@@ -81,12 +81,15 @@ pub(crate) async fn end_access(
     ending: Ending,
 ) -> Result<u64, StoreError> {
     let of_user = of_user(connection.get_database_backend(), user);
-    // First, so that neither a code nor a session is added for what has ended.
-    authn_token::Entity::delete_many()
-        .filter(authn_token::Column::OrgId.eq(org.as_str()))
-        .filter(authn_token::Column::UserId.eq(user.as_str()))
+    // First, so that no tokens are added for a password that was verified before; who has begun to add some is waited for.
+    user_table::Entity::update_many()
+        .col_expr(user_table::Column::ProofsEnded, Expr::col(user_table::Column::ProofsEnded).add(1))
+        .filter(user_table::Column::OrgId.eq(org.as_str()))
+        .filter(user_table::Column::Id.eq(user.as_str()))
         .exec(connection)
         .await?;
+    // Then, so that neither a code nor a session is added for what has ended.
+    authn_token::Entity::delete_many().filter(authn_tokens::of_user(org, user)).exec(connection).await?;
     let ended = session::Entity::delete_many()
         .filter(session::Column::OrgId.eq(org.as_str()))
         .filter(of_user.clone())
@@ -119,6 +122,12 @@ pub(crate) async fn end_access(
         .into_tuple()
         .all(connection)
         .await?;
+    access_token::Entity::update_many()
+        .col_expr(access_token::Column::Revoked, Expr::value(true))
+        .filter(valid_access_of(org, user))
+        .exec(connection)
+        .await?;
+    // Nodes of the version before write no user, but a code.
     codes.extend(of_refresh_tokens.into_iter().flatten());
     codes.sort_unstable();
     codes.dedup();
@@ -131,6 +140,12 @@ pub(crate) async fn end_access(
             .await?;
     }
     Ok(ended)
+}
+
+/// The condition of access tokens of a user that are not revoked.
+pub(crate) fn valid_access_of(org: &OrgId, user: &UserId) -> SimpleExpr {
+    let of_user = access_token::Column::OrgId.eq(org.as_str()).and(access_token::Column::UserId.eq(user.as_str()));
+    of_user.and(access_token::Column::Revoked.eq(false))
 }
 
 fn of_user(backend: DbBackend, user: &UserId) -> SimpleExpr {

@@ -16,8 +16,8 @@ use tenterhook_contract::{
     id::{OrgId, UserId},
 };
 use tenterhook_model::{
-    Password, Profile, SearchText, SearchedAttribute, TimeMatch, User, UserCondition, UserPage, UserQuery, UserStatus,
-    UserTime,
+    Password, Profile, SearchText, SearchedAttribute, SignInCounts, TimeMatch, User, UserCondition, UserPage,
+    UserQuery, UserStatus, UserTime,
 };
 
 use crate::{
@@ -68,6 +68,7 @@ fn users() -> impl Strategy<Value = User> {
             status_changed,
             last_updated,
             version: 0,
+            sign_ins: SignInCounts::default(),
         }
     })
 }

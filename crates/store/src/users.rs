@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ActiveValue::Set,
+    ActiveValue::{NotSet, Set},
     ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, FromQueryResult as _, PaginatorTrait as _,
     QueryFilter as _, QueryResult, QueryTrait as _, Select,
     sea_query::{Expr, ExprTrait as _, SelectStatement, SimpleExpr, UnionType},
@@ -14,7 +14,7 @@ use tenterhook_contract::{
     Secret, Timestamp,
     id::{OrgId, UserId},
 };
-use tenterhook_model::{Password, Profile, User, UserPage, UserQuery, UserStatus, user_key};
+use tenterhook_model::{Password, Profile, SignInCounts, User, UserPage, UserQuery, UserStatus, user_key};
 
 use crate::{
     Store, StoreError,
@@ -121,10 +121,24 @@ impl Store {
     }
 }
 
-/// Replaces the stored user if it still has the version of `user`, and increments the version. Returns whether it did.
+/// Replaces the stored user if it still has the version of `user`, and increments the version. Returns whether it did. A new password
+/// ends what the old one has proven, and wrong passwords are counted anew after it and in another status.
 pub(crate) async fn replace_row(connection: &impl ConnectionTrait, user: &User) -> Result<bool, StoreError> {
     let next = User { version: user.version + 1, ..user.clone() };
-    let replaced = user::Entity::update_many().set(user_row(&next)?).filter(of_version(user)).exec(connection).await;
+    // The database compares: what was read may be old, although the version is not.
+    let hash = user.password.hash().map(Secret::expose).unwrap_or_default();
+    let has_hash = Expr::col(user::Column::PasswordHash).if_null("").eq(hash);
+    let has_status = Expr::col(user::Column::Status).if_null("").eq(user.status.as_str());
+    let proofs_ended = Expr::case(has_hash.clone(), Expr::col(user::Column::ProofsEnded))
+        .finally(Expr::col(user::Column::ProofsEnded).add(1));
+    let wrong_passwords = Expr::case(has_hash.and(has_status), Expr::col(user::Column::WrongPasswords)).finally(0_i64);
+    let replaced = user::Entity::update_many()
+        .set(user_row(&next)?)
+        .col_expr(user::Column::ProofsEnded, proofs_ended.into())
+        .col_expr(user::Column::WrongPasswords, wrong_passwords.into())
+        .filter(of_version(user))
+        .exec(connection)
+        .await;
     Ok(replaced.map_err(duplicate("user"))?.rows_affected > 0)
 }
 
@@ -323,7 +337,7 @@ impl UserDocument {
         profile
     }
 
-    fn user(mut self, password_hash: Option<String>, version: i64) -> User {
+    fn user(mut self, password_hash: Option<String>, version: i64, sign_ins: SignInCounts) -> User {
         let password = match password_hash {
             Some(hash) => {
                 Password::Hash { hash: Secret::new(hash), changed: self.password_changed.unwrap_or(self.created) }
@@ -342,6 +356,7 @@ impl UserDocument {
             status_changed: self.status_changed,
             last_updated: self.last_updated,
             version,
+            sign_ins,
         }
     }
 }
@@ -382,6 +397,9 @@ pub(crate) fn user_row(user: &User) -> Result<user::ActiveModel, StoreError> {
         status_changed_us: Set(user.status_changed.map(searched_us)),
         last_updated_us: Set(Some(searched_us(user.last_updated))),
         keyed_version: Set(user.version),
+        // The database has them; a new user has none.
+        proofs_ended: NotSet,
+        wrong_passwords: NotSet,
     })
 }
 
@@ -409,7 +427,8 @@ pub(crate) fn searched_of_document(document: &str) -> Option<Searched> {
 
 pub(crate) fn user_of(row: user::Model) -> Result<User, StoreError> {
     let document: UserDocument = from_text("user", &row.document)?;
-    Ok(document.user(row.password_hash, row.version))
+    let sign_ins = SignInCounts { proofs_ended: row.proofs_ended, wrong_passwords: row.wrong_passwords };
+    Ok(document.user(row.password_hash, row.version, sign_ins))
 }
 
 #[cfg(test)]
@@ -436,8 +455,8 @@ mod tests {
         });
         let keys = keys_of_document(&document.to_string());
         assert_eq!(keys, Some(["ada@x", "åsa", "okoye", "hr-1"].map(|key| Some(key.to_owned()))));
-        let user =
-            serde_json::from_value::<UserDocument>(document).map(|document| document.user(Some("h".to_owned()), 0));
+        let user = serde_json::from_value::<UserDocument>(document)
+            .map(|document| document.user(Some("h".to_owned()), 0, SignInCounts::default()));
         let Ok(user) = user else { panic!("it cannot be read") };
         assert_eq!((user.status, user.profile.time_zone()), (UserStatus::Staged, Some("Africa/Lagos")));
         assert_eq!(user.password.changed(), Some(user.created));

@@ -12,7 +12,7 @@ use tenterhook_platform::{
     issuer,
     refusals::ClientEndpoint,
 };
-use tenterhook_store::{Lapsed, Standing, StoreError};
+use tenterhook_store::{Lapsed, Proof, Standing, StoreError};
 
 use super::{
     assigned_after_hooks, client,
@@ -229,11 +229,13 @@ async fn authorize_checked(
         expires: now.plus_seconds(CODE_LIFETIME_SECONDS),
     };
     let assigned = assigned_after_hooks(platform, org, client)?;
-    let standing =
-        Standing { org: &org.org.id, user: &user.id, session: Some(&session.id), assigned: assigned.as_ref(), now };
+    let proof = Proof::Session(&session.id);
+    let standing = Standing { org: &org.org.id, user: &user.id, proof, assigned: assigned.as_ref(), now };
     match platform.store().insert_authorization_code(&granted, &standing).await? {
         None => Ok(Progress::Code(code)),
-        Some(Lapsed::SignedOut | Lapsed::UserInactive) => not_signed_in(parameters).map(|()| Progress::SignIn),
+        Some(Lapsed::SignedOut | Lapsed::UserInactive | Lapsed::ProofEnded) => {
+            not_signed_in(parameters).map(|()| Progress::SignIn)
+        }
         Some(Lapsed::NotAssigned) => {
             Err(OAuthError::of_configuration(OAuthErrorCode::AccessDenied, NOT_ASSIGNED).for_user(&user))
         }

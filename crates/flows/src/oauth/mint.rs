@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tenterhook_contract::{
     Secret, Timestamp,
-    id::{RefreshTokenId, SessionId},
+    id::{RefreshTokenId, SessionId, UserId},
     plain_json,
     token::{
         ClientContext, Issuer, OriginalGrant, PolicyContext, ProtocolContext, ProtocolRequest, RuleContext, Token,
@@ -74,8 +74,8 @@ pub struct SignedTokens {
 
 impl SignedTokens {
     /// The record of the access token that is stored.
-    pub(crate) fn issued(&self) -> IssuedAccessToken {
-        IssuedAccessToken { jti: self.access_token_id.clone(), expires: self.access_expires }
+    pub(crate) fn issued(&self, user: &UserId) -> IssuedAccessToken {
+        IssuedAccessToken { jti: self.access_token_id.clone(), user_id: user.clone(), expires: self.access_expires }
     }
 }
 

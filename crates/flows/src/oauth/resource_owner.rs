@@ -6,7 +6,7 @@ use tenterhook_platform::{
     Platform,
     entropy::{random_token, sha256_hex},
 };
-use tenterhook_store::Standing;
+use tenterhook_store::{Proof, Standing};
 
 use super::{
     assigned_after_hooks,
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The vendor's text, whatever is wrong: a stranger must not learn which logins exist.
-const INVALID_CREDENTIALS: &str = "The credentials provided were invalid.";
+pub(super) const INVALID_CREDENTIALS: &str = "The credentials provided were invalid.";
 const TOO_MANY_ATTEMPTS: &str =
     "There were too many attempts to sign in with this username. Try again in five minutes.";
 
@@ -91,9 +91,10 @@ pub(super) async fn grant(platform: &Platform, request: &Request<'_>) -> Result<
         begin_family(platform, request, rule, begun)
     });
     let (refresh, refresh_token) = issued.unzip();
-    let standing = Standing { org: &org.org.id, user: &user.id, session: None, assigned: assigned.as_ref(), now };
+    let proof = Proof::Password(user.sign_ins.proofs_ended);
+    let standing = Standing { org: &org.org.id, user: &user.id, proof, assigned: assigned.as_ref(), now };
     // The hooks took time: what was checked before them must still hold.
-    if let Some(what) = platform.store().insert_tokens((&tokens.issued(), refresh.as_ref()), &standing).await? {
+    if let Some(what) = platform.store().insert_tokens((&tokens.issued(&user.id), refresh.as_ref()), &standing).await? {
         return Err(lapsed(what));
     }
     log_issued(platform, request, rule, (&user, None), &scopes, &tokens);

@@ -21,7 +21,7 @@ use tenterhook_platform::{
     refusals::ClientEndpoint,
 };
 
-use tenterhook_store::{Lapsed, Rotated, Standing};
+use tenterhook_store::{Lapsed, Proof, Rotated, Standing};
 
 use crate::{commitment::Commitment, user_groups::UserGroups};
 
@@ -33,7 +33,8 @@ use super::{
     mint::{self, Minting, SignedTokens, thaw},
     parameters::Parameters,
     policy::{PolicyQuestion, chosen},
-    requested_scopes, resource_owner,
+    requested_scopes,
+    resource_owner::{self, INVALID_CREDENTIALS},
 };
 
 /// The grant type of the resource owner's password (RFC 6749 section 4.3).
@@ -232,7 +233,7 @@ async fn redeem_code(platform: &Platform, request: &Request<'_>) -> Result<Token
         begin_family(platform, request, rule, begun)
     });
     let (refresh, refresh_token) = issued.unzip();
-    let issued = (&tokens.issued(), refresh.as_ref());
+    let issued = (&tokens.issued(&user.id), refresh.as_ref());
     // From here on, presenting the code again is a replay, which revokes the issued tokens.
     request.commitment.begin();
     if !platform.store().redeem_authorization_code(org_id, &code_sha256, issued, presented).await? {
@@ -359,7 +360,7 @@ async fn refresh(platform: &Platform, request: &Request<'_>) -> Result<TokenAnsw
     let subject = mint::mint(platform, &minting).await?;
     let tokens = mint::sign(platform, org, server, subject, &scopes, Some(old.auth_time))?;
     let (assigned, now) = (assigned_after_hooks(platform, org, client)?, platform.now());
-    let standing = Standing { org: &org.org.id, user: &user.id, session: None, assigned: assigned.as_ref(), now };
+    let standing = Standing { org: &org.org.id, user: &user.id, proof: Proof::Token, assigned: assigned.as_ref(), now };
     // After the hook's answer the client can no longer abandon the request.
     request.commitment.begin();
     let renewal = Renewal { client, rule, old: &old, tokens: &tokens, asked, standing };
@@ -391,6 +392,7 @@ pub(super) fn lapsed(lapsed: Lapsed) -> OAuthError {
     match lapsed {
         Lapsed::NotAssigned => OAuthError::invalid_grant(NOT_ASSIGNED),
         Lapsed::SignedOut | Lapsed::UserInactive => not_active(),
+        Lapsed::ProofEnded => OAuthError::invalid_grant(INVALID_CREDENTIALS),
     }
 }
 
@@ -398,7 +400,7 @@ pub(super) fn lapsed(lapsed: Lapsed) -> OAuthError {
 async fn keep(platform: &Platform, renewal: &Renewal<'_>, presented: &str) -> Result<Option<Secret>, OAuthError> {
     let Renewal { rule, old, tokens, asked, standing, .. } = *renewal;
     let renewed = RefreshToken { expires: token_end(rule, standing.now, old.family_expires), ..old.clone() };
-    match platform.store().keep_refresh_token(&renewed, &tokens.issued(), asked, &standing).await? {
+    match platform.store().keep_refresh_token(&renewed, &tokens.issued(&old.user_id), asked, &standing).await? {
         Rotated::Yes => Ok(Some(Secret::new(presented))),
         Rotated::NotLive => Ok(None),
         Rotated::Lapsed(what) => Err(lapsed(what)),
@@ -419,7 +421,7 @@ async fn rotate(platform: &Platform, renewal: &Renewal<'_>) -> Result<Option<Sec
         ..old.clone()
     };
     let kept = (grace_seconds(platform, client) > 0).then_some(&secret);
-    match store.rotate_refresh_token(old, (&new, kept), &tokens.issued(), &standing).await? {
+    match store.rotate_refresh_token(old, (&new, kept), &tokens.issued(&old.user_id), &standing).await? {
         Rotated::Yes => return Ok(Some(secret)),
         Rotated::Lapsed(what) => return Err(lapsed(what)),
         Rotated::NotLive => {}
@@ -446,7 +448,7 @@ async fn successor(platform: &Platform, renewal: &Renewal<'_>) -> Result<Option<
     let Renewal { client, old, tokens, asked, .. } = *renewal;
     match platform.store().find_refresh_token(&old.org_id, &old.token_sha256, asked).await? {
         RefreshTokenState::Used { used, .. } if within_grace(platform, client, used, asked) => {
-            Ok(platform.store().refresh_again(old, &tokens.issued(), platform.now()).await?)
+            Ok(platform.store().refresh_again(old, &tokens.issued(&old.user_id), platform.now()).await?)
         }
         _ => Ok(None),
     }

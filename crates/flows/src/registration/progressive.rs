@@ -25,7 +25,7 @@ use tenterhook_platform::{
     mail::MailAddress,
     refusals::{Refusal, RefusalDetails},
 };
-use tenterhook_store::{ProfileStored, Standing, StoreError};
+use tenterhook_store::{ProfileStored, Proof, Standing, StoreError};
 
 use super::{
     form::{Form, Submitted},
@@ -239,7 +239,7 @@ impl Completing<'_> {
         let standing = Standing {
             org: &org.org.id,
             user: &user.id,
-            session: Some(&session.id),
+            proof: Proof::Session(&session.id),
             assigned: (!application.implicit_assignment).then_some(&application.id),
             now: platform.now(),
         };

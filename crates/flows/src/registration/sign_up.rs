@@ -14,7 +14,7 @@ use tenterhook_contract::{
     registration::{RegistrationAction, RegistrationFlow, RegistrationSubject, SelfService, message::FormMessages},
 };
 use tenterhook_engine::Origin;
-use tenterhook_model::{EnrollmentPolicy, Password, Profile, User, UserStatus};
+use tenterhook_model::{EnrollmentPolicy, Password, Profile, SignInCounts, User, UserStatus};
 use tenterhook_platform::{
     Caller, OrgSnapshot, Pause, Platform,
     attempts::key,
@@ -261,6 +261,7 @@ impl Registering<'_> {
             status_changed: None,
             last_updated: now,
             version: 0,
+            sign_ins: SignInCounts::default(),
         };
         if is_active {
             user.enter(UserStatus::Active, now);

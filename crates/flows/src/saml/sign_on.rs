@@ -21,7 +21,7 @@ use tenterhook_saml::{
     write::{AssertionDraft, ContentEncryption, EncryptTo, EncryptionError, Outcome, Response, Signed, WriteError},
 };
 
-use tenterhook_store::{Lapsed, Recorded, Standing};
+use tenterhook_store::{Lapsed, Proof, Recorded, Standing};
 
 use super::{
     assertion::{self, text_attribute},
@@ -343,7 +343,7 @@ impl<P: Send + 'static> SignOn<'_, P> {
         let standing = Standing {
             org: &org.org.id,
             user: &user.id,
-            session: Some(&session.id),
+            proof: Proof::Session(&session.id),
             assigned: (!newest.implicit_assignment).then_some(&app.id),
             now: platform.now(),
         };
@@ -353,7 +353,7 @@ impl<P: Send + 'static> SignOn<'_, P> {
                 Ok(Progress::Signed(posting))
             }
             Recorded::Answered => Err(SamlProblem::Replayed.into()),
-            Recorded::Lapsed(Lapsed::SignedOut) => self.sign_in(),
+            Recorded::Lapsed(Lapsed::SignedOut | Lapsed::ProofEnded) => self.sign_in(),
             Recorded::Lapsed(Lapsed::UserInactive) => Err(SamlProblem::UserInactive.into()),
             Recorded::Lapsed(Lapsed::NotAssigned) => Err(SamlProblem::NotAssigned.into()),
         }

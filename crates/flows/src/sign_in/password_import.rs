@@ -13,7 +13,7 @@ use tenterhook_contract::{
     password_import::{Credential, PasswordImport, PasswordImportContext},
 };
 use tenterhook_engine::{Origin, Outcome};
-use tenterhook_model::{Password, User, UserStatus};
+use tenterhook_model::{Password, SignInCounts, User, UserStatus};
 use tenterhook_platform::{
     Caller, HookRun, OrgSnapshot, Pause, Paused, Platform, Resumed, Run,
     attempts::key,
@@ -262,7 +262,12 @@ async fn store(platform: &Platform, user: &User, hash: &Secret) -> Stored {
         let imported =
             User { password: Password::Hash { hash: hash.clone(), changed: now }, last_updated: now, ..stored };
         match platform.store().replace_user(&imported).await {
-            Ok(true) => return Stored::Yes(User { version: imported.version + 1, ..imported }),
+            // The new password has ended what was proven before, and proves the user itself.
+            Ok(true) => {
+                let SignInCounts { proofs_ended, .. } = imported.sign_ins;
+                let sign_ins = SignInCounts { proofs_ended: proofs_ended + 1, wrong_passwords: 0 };
+                return Stored::Yes(User { version: imported.version + 1, sign_ins, ..imported });
+            }
             Ok(false) => {}
             Err(error) => return Stored::Failed(error),
         }

@@ -14,7 +14,8 @@ use tenterhook_contract::{
     profile::ProfileSchema,
 };
 use tenterhook_model::{
-    LinkPurpose, Password, Profile, USER_OF_THE_TOKEN, User, UserPage, UserQuery, UserStatus, UserTransition,
+    LinkPurpose, Password, Profile, SignInCounts, USER_OF_THE_TOKEN, User, UserPage, UserQuery, UserStatus,
+    UserTransition,
 };
 use tenterhook_platform::{
     Platform,
@@ -310,5 +311,6 @@ pub(crate) async fn new_user(
         status_changed: activate.then_some(now),
         last_updated: now,
         version: 0,
+        sign_ins: SignInCounts::default(),
     })
 }

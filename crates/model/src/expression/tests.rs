@@ -8,7 +8,7 @@ use tenterhook_contract::{
 
 use super::function::Function;
 use super::*;
-use crate::{Group, GroupKind, Org, Password, Profile, User, UserStatus};
+use crate::{Group, GroupKind, Org, Password, Profile, SignInCounts, User, UserStatus};
 
 mod printing;
 mod properties;
@@ -31,6 +31,7 @@ fn user() -> User {
         status_changed: None,
         last_updated: Timestamp::from_micros(1_700_000_000_000_000),
         version: 1,
+        sign_ins: SignInCounts::default(),
     }
 }
 

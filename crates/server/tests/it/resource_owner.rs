@@ -6,6 +6,7 @@ use crate::{
     harness::{Answer, Behaviour, PASSWORD, Service, World},
     oauth::refresh,
     password_import::{OLD, import_hook, says, user_to_import},
+    while_asked::Asked,
 };
 
 /// Gives the grant to the public client and to the rule.
@@ -166,4 +167,62 @@ async fn a_password_is_imported_by_the_grant() {
     let events = world.events("user.import.password").await;
     let results: Vec<_> = events.iter().map(|event| event["outcome"]["result"].as_str().unwrap()).collect();
     assert_eq!(results, ["FAILURE", "FAILURE", "SUCCESS"]);
+}
+
+/// The password was verified before the token hook was asked, and what was ended meanwhile stays ended.
+#[tokio::test]
+async fn no_tokens_are_granted_when_password_or_access_end_while_the_token_hook_is_asked() {
+    let world = World::start().await;
+    allow(&world).await;
+    let service = Asked::start().await;
+    world.hook(service.address()).await;
+    let path = format!("/api/v1/users/{}", ada(&world));
+    let set = json!({ "credentials": { "password": { "value": "another password" } } });
+    let renamed = json!({ "profile": { "lastName": "Byron" } });
+    let (sessions, suspend) = (format!("{path}/sessions?oauthTokens=true"), format!("{path}/lifecycle/suspend"));
+    let unsuspend = format!("{path}/lifecycle/unsuspend");
+    for (what, (method, path, body), description) in [
+        ("profile", ("POST", &path, Some(&renamed)), None),
+        ("access", ("DELETE", &sessions, None), Some(INVALID)),
+        ("suspended", ("POST", &suspend, None), Some("The user is not active.")),
+        ("password", ("POST", &path, Some(&set)), Some(INVALID)),
+    ] {
+        let event = async {
+            let done = world.api(method, path, body).await;
+            assert!(done.status.is_success(), "{what}: {}", done.text());
+        };
+        let answer = service.during(ask(&world, ada(&world), PASSWORD, "openid offline_access"), event).await;
+        match description {
+            None => assert_eq!(answer.status, 200, "{what}: {}", answer.text()),
+            Some(description) => refused(&answer, "invalid_grant", description),
+        }
+        if what == "suspended" {
+            assert_eq!(world.api("POST", &unsuspend, None).await.status, 204);
+        }
+    }
+    let again = service.during(ask(&world, ada(&world), "another password", "openid"), async {}).await;
+    assert_eq!(again.status, 200, "{}", again.text());
+}
+
+/// Without `offline_access` there is no refresh token with which the access token would be revoked.
+#[tokio::test]
+async fn an_access_token_of_the_grant_is_revoked_with_the_access_of_the_user() {
+    let world = World::start().await;
+    allow(&world).await;
+    let path = format!("/api/v1/users/{}", ada(&world));
+    let client_id = world.org.public_client_id.to_string();
+    for (method, path) in [
+        ("DELETE", format!("{path}/sessions?oauthTokens=true")),
+        ("POST", format!("{path}/lifecycle/reset_password?sendEmail=false")),
+    ] {
+        let granted = ask(&world, ada(&world), PASSWORD, "openid").await.json();
+        let active = async || {
+            let form = [("client_id", client_id.as_str()), ("token", granted["access_token"].as_str().unwrap())];
+            world.form("introspect", None, &form).await.json()["active"].clone()
+        };
+        assert_eq!(active().await, true);
+        let ended = world.api(method, &path, None).await;
+        assert!(ended.status.is_success(), "{}", ended.text());
+        assert_eq!(active().await, false, "{path}");
+    }
 }

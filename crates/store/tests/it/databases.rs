@@ -9,9 +9,10 @@ use tenterhook_contract::{
     token::ProtocolRequest,
 };
 use tenterhook_model::{
-    AuthorizationCode, IssuedAccessToken, Org, Password, Profile, RefreshToken, Session, User, UserQuery, UserStatus,
+    AuthorizationCode, IssuedAccessToken, Org, Password, Profile, RefreshToken, Session, SignInCounts, User, UserQuery,
+    UserStatus,
 };
-use tenterhook_store::{Keyring, Rotated, Standing, Store, StoreConfig, StoreError};
+use tenterhook_store::{Keyring, Proof, Rotated, Standing, Store, StoreConfig, StoreError};
 
 /// Runs a test body on each database. A body takes a store that has one org.
 macro_rules! on_every_database {
@@ -125,6 +126,7 @@ pub(crate) fn user(login: &str) -> User {
         status_changed: Some(at(0)),
         last_updated: at(0),
         version: 0,
+        sign_ins: SignInCounts::default(),
     }
 }
 
@@ -139,7 +141,7 @@ pub(crate) async fn insert_owner(store: &Store) -> UserId {
 
 /// What must hold for a result of a user at the suite's moment `seconds`.
 pub(crate) fn standing<'a>(org: &'a OrgId, user: &'a UserId, seconds: i64) -> Standing<'a> {
-    Standing { org, user, session: None, assigned: None, now: at(seconds) }
+    Standing { org, user, proof: Proof::Token, assigned: None, now: at(seconds) }
 }
 
 /// Adds a code of the owner.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, Statement};
-use tenterhook_contract::Secret;
+use tenterhook_contract::{Secret, id::UserId};
 use tenterhook_model::{IssuedAccessToken, RefreshToken, RefreshTokenState};
 use tenterhook_store::{NotReady, Store, StoreConfig, StoreError};
 use tenterhook_testkit::{disk::SmallDisk, postgres::execute};
@@ -38,7 +38,11 @@ impl Ledger {
         store.log_writer().append(&event(&self.number.to_string(), at(0)));
         if let Some(old) = self.token.clone().filter(|_| random.below(2) == 0) {
             let new = refresh_token(&format!("token {}", self.number), Some(&old), None);
-            let access = IssuedAccessToken { jti: format!("jti {}", self.number), expires: at(1_000) };
+            let access = IssuedAccessToken {
+                jti: format!("jti {}", self.number),
+                user_id: UserId::from_parts(1, [0; 8]),
+                expires: at(1_000),
+            };
             return match crate::databases::rotate(store, &old, (&new, Some(&Secret::new("clear"))), &access, 0).await {
                 Ok(rotated) => {
                     assert!(rotated, "nobody else uses the token");
@@ -136,7 +140,7 @@ async fn run(seed: u64) -> Option<()> {
 async fn first_token(store: &Store) -> Option<RefreshToken> {
     crate::databases::insert_code(store, &crate::databases::code("code", at(1_000))).await;
     let token = refresh_token("token", None, Some("code"));
-    let access = IssuedAccessToken { jti: "jti".into(), expires: at(1_000) };
+    let access = IssuedAccessToken { jti: "jti".into(), user_id: UserId::from_parts(1, [0; 8]), expires: at(1_000) };
     assert!(store.redeem_authorization_code(&org(), "code", (&access, Some(&token)), at(0)).await.unwrap());
     Some(token)
 }

@@ -1,7 +1,7 @@
 //! Codes, refresh tokens and revocations: single use and rotation hold when several race.
 
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
-use tenterhook_contract::Secret;
+use tenterhook_contract::{Secret, id::UserId};
 use tenterhook_model::{CodeState, IssuedAccessToken, RefreshToken, RefreshTokenState};
 use tenterhook_store::{Rotated, Store, StoreConfig, StoreError};
 use tenterhook_testkit::postgres::{Lost, Way};
@@ -24,7 +24,7 @@ on_every_database! {
 }
 
 fn access(jti: &str) -> IssuedAccessToken {
-    IssuedAccessToken { jti: jti.into(), expires: at(100) }
+    IssuedAccessToken { jti: jti.into(), user_id: UserId::from_parts(1, [0; 8]), expires: at(100) }
 }
 
 /// The text of a refresh token that is rotated in.

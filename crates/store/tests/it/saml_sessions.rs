@@ -5,7 +5,7 @@ use tenterhook_model::{
     AppSubject, AskedApp, AskingApp, CodeState, IssuedAccessToken, RefreshTokenState, SamlLogout, Session, SessionApp,
     User, UserStatus,
 };
-use tenterhook_store::{Ended, Lapsed, Recorded, Rotated, SESSION_APPS_MAX, SessionApps, Standing, Store};
+use tenterhook_store::{Ended, Lapsed, Proof, Recorded, Rotated, SESSION_APPS_MAX, SessionApps, Standing, Store};
 
 use crate::databases::{
     at, code, insert_owner, on_every_database, org, other_org, refresh_token, session, standing, user,
@@ -280,7 +280,7 @@ async fn what_was_taken_away_while_a_hook_was_asked_is_seen_when_the_result_is_s
         let own_org = org();
         let assigned = (what == "unassigned").then_some(&own);
         let refreshing = Standing { assigned, ..standing(&own_org, &grace.id, now) };
-        let standing = Standing { session: Some(&session.id), ..refreshing };
+        let standing = Standing { proof: Proof::Session(&session.id), ..refreshing };
         let app = session_app(&session.id, 1, "grace");
         let recorded = store.record_sign_on(&app, &standing, Some((what, at(50)))).await.unwrap();
         assert_eq!(recorded, expected.map_or(Recorded::Yes, Recorded::Lapsed), "{what}");
@@ -293,6 +293,7 @@ async fn what_was_taken_away_while_a_hook_was_asked_is_seen_when_the_result_is_s
         crate::databases::insert_code(&store, &crate::databases::code(&format!("of {what}"), at(60))).await;
         let (old, access) = (refresh_token(what, None, None), |jti: &str| IssuedAccessToken {
             jti: format!("{jti} {what}"),
+            user_id: grace.id.clone(),
             expires: at(100),
         });
         let issued = (&access("first"), Some(&old));

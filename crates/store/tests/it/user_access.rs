@@ -1,12 +1,14 @@
 //! Tokens of primary authentication, and the end of what a user has signed in to.
 
+use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
+use tenterhook_contract::Secret;
 use tenterhook_model::{
-    AuthnPurpose, AuthnToken, AuthorizationCode, CodeState, IssuedAccessToken, RefreshToken, RefreshTokenState,
-    Session, User, UserStatus,
+    AuthnPurpose, AuthnToken, AuthorizationCode, CodeState, IssuedAccessToken, Password, RefreshToken,
+    RefreshTokenState, Session, SignInCounts, User, UserStatus,
 };
-use tenterhook_store::{Ending, Redeemed, Store};
+use tenterhook_store::{Ending, Lapsed, Proof, Redeemed, Standing, Store};
 
-use crate::databases::{at, code, on_every_database, org, other_org, refresh_token, session, standing, user};
+use crate::databases::{self, at, code, on_every_database, org, other_org, refresh_token, session, standing, user};
 
 fn token(of: &User, text: &str, purpose: AuthnPurpose) -> AuthnToken {
     AuthnToken {
@@ -31,7 +33,7 @@ async fn granted(store: &Store, user: &User) -> (RefreshToken, AuthorizationCode
         let code = AuthorizationCode { user_id: user.id.clone(), ..code(hash, at(100)) };
         assert_eq!(store.insert_authorization_code(&code, &standing(&org(), &user.id, 0)).await.unwrap(), None);
     }
-    let access = IssuedAccessToken { jti: format!("jti {}", user.id), expires: at(100) };
+    let access = IssuedAccessToken { jti: format!("jti {}", user.id), user_id: user.id.clone(), expires: at(100) };
     assert!(store.redeem_authorization_code(&org(), &redeemed, (&access, Some(&refresh)), at(1)).await.unwrap());
     (refresh, AuthorizationCode { user_id: user.id.clone(), ..code(&open, at(100)) })
 }
@@ -113,6 +115,128 @@ async fn the_access_of_one_user_ends_and_that_of_others_stays(store: Store) {
     assert_eq!(open(&eve, 1).await, [true; 5]);
 }
 
+/// What a verified password has proven ends with the password, and with what the user has signed in to.
+async fn a_password_gets_no_tokens_once_it_or_the_access_of_its_user_has_ended(store: Store) {
+    for (what, expected) in [
+        ("nothing", None),
+        ("profile", None),
+        ("our own hash", None),
+        ("sessions end", Some(Lapsed::ProofEnded)),
+        ("everything ends", Some(Lapsed::ProofEnded)),
+        ("other password", Some(Lapsed::ProofEnded)),
+        ("suspended", Some(Lapsed::UserInactive)),
+        ("removed", Some(Lapsed::SignedOut)),
+    ] {
+        let verified = added(&store, &format!("{what}@example.com")).await;
+        let other = |hash: &str| Password::Hash { hash: Secret::new(hash), changed: at(1) };
+        match what {
+            "profile" => {
+                let profile = verified.profile.clone().with("city", "Lagos");
+                assert!(store.replace_user(&User { profile, ..verified.clone() }).await.unwrap());
+            }
+            "our own hash" => {
+                let known = verified.password.hash().unwrap();
+                store.replace_password_hash(&verified, known, &Secret::new("$argon2id$own")).await.unwrap();
+            }
+            "sessions end" => drop(store.end_access(&org(), &verified.id, Ending::Sessions).await.unwrap()),
+            "everything ends" => drop(store.end_access(&org(), &verified.id, Ending::SessionsAndTokens).await.unwrap()),
+            "other password" => {
+                assert!(
+                    store.replace_user(&User { password: other("$argon2id$new"), ..verified.clone() }).await.unwrap()
+                );
+            }
+            "suspended" => {
+                assert!(store.replace_user(&User { status: UserStatus::Suspended, ..verified.clone() }).await.unwrap());
+            }
+            "removed" => assert!(store.delete_user(&verified, at(1)).await.unwrap()),
+            _ => {}
+        }
+        let own_org = org();
+        let proof = Proof::Password(verified.sign_ins.proofs_ended);
+        let standing = Standing { proof, ..standing(&own_org, &verified.id, 1) };
+        let refresh = RefreshToken { user_id: verified.id.clone(), ..refresh_token(what, None, Some(what)) };
+        let access = IssuedAccessToken { jti: what.to_owned(), user_id: verified.id.clone(), expires: at(100) };
+        assert_eq!(store.insert_tokens((&access, Some(&refresh)), &standing).await.unwrap(), expected, "{what}");
+        let found = store.find_refresh_token(&org(), what, at(1)).await.unwrap();
+        assert_eq!(matches!(found, RefreshTokenState::Live(_)), expected.is_none(), "{what}: {found:?}");
+    }
+}
+
+/// An access token without a refresh token is known by its user alone.
+async fn access_tokens_end_with_the_access_of_their_user_whatever_they_were_issued_with(store: Store) {
+    let (ada, eve) = (added(&store, "ada@example.com").await, added(&store, "eve@example.com").await);
+    let own_org = org();
+    for user in [&ada, &eve] {
+        let access = IssuedAccessToken { jti: user.id.to_string(), user_id: user.id.clone(), expires: at(100) };
+        let standing = Standing { proof: Proof::Password(0), ..standing(&own_org, &user.id, 0) };
+        assert_eq!(store.insert_tokens((&access, None), &standing).await.unwrap(), None);
+    }
+    store.end_access(&org(), &ada.id, Ending::Sessions).await.unwrap();
+    assert!(!store.is_access_token_revoked(&org(), ada.id.as_str()).await.unwrap());
+    store.end_access(&org(), &ada.id, Ending::SessionsAndTokens).await.unwrap();
+    assert!(store.is_access_token_revoked(&org(), ada.id.as_str()).await.unwrap());
+    assert!(!store.is_access_token_revoked(&org(), eve.id.as_str()).await.unwrap());
+    let stored = store.find_user(&org(), &ada.id).await.unwrap().unwrap();
+    assert_eq!(stored.sign_ins, SignInCounts { proofs_ended: 2, wrong_passwords: 0 });
+    assert_eq!(stored.version, ada.version, "it is no change of the user");
+}
+
+/// Of all nodes together; the count is no change of the user, and does not stay.
+async fn wrong_passwords_are_counted_until_the_password_or_the_status_changes(store: Store) {
+    let (ada, eve) = (added(&store, "ada@example.com").await, added(&store, "eve@example.com").await);
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let (store, ada) = (store.clone(), ada.clone());
+        tasks.spawn(async move { store.count_wrong_password(&ada).await.unwrap() });
+    }
+    let mut counted = tasks.join_all().await;
+    counted.sort_unstable();
+    assert_eq!(counted, [1, 2, 3, 4], "none is lost, and everybody gets another one");
+    let stored = async || store.find_user(&org(), &ada.id).await.unwrap().unwrap();
+    assert_eq!((stored().await.sign_ins.wrong_passwords, stored().await.version), (4, ada.version));
+    let profile = ada.profile.clone().with("city", "Lagos");
+    assert!(store.replace_user(&User { profile, ..ada.clone() }).await.unwrap());
+    assert_eq!(store.count_wrong_password(&ada).await.unwrap(), 5, "another profile changes nothing");
+    assert!(store.replace_user(&User { status: UserStatus::LockedOut, ..stored().await }).await.unwrap());
+    assert_eq!(store.count_wrong_password(&ada).await.unwrap(), 1, "another status does");
+    let password = Password::Hash { hash: Secret::new("$argon2id$new"), changed: at(1) };
+    assert!(store.replace_user(&User { password, ..stored().await }).await.unwrap());
+    assert_eq!(store.count_wrong_password(&ada).await.unwrap(), 1, "another password does");
+    store.forget_wrong_passwords(&ada).await.unwrap();
+    assert_eq!(stored().await.sign_ins.wrong_passwords, 0);
+    assert_eq!(store.count_wrong_password(&eve).await.unwrap(), 1, "of each user by itself");
+    assert!(store.delete_user(&eve, at(1)).await.unwrap());
+    assert_eq!(store.count_wrong_password(&eve).await.unwrap(), 0);
+}
+
+/// On PostgreSQL, where transactions do not wait for each other by themselves.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
+async fn tokens_that_are_being_added_end_with_the_access_of_their_user() {
+    let config = databases::postgres().await;
+    let store = databases::open(&config).await;
+    let ada = added(&store, "ada@example.com").await;
+    // Another node has looked at the user, and has not committed its tokens.
+    let connection = databases::connect(&config).await;
+    let adding = connection.begin().await.unwrap();
+    adding.execute_unprepared(&format!("SELECT 1 FROM users WHERE id = '{}' FOR SHARE", ada.id)).await.unwrap();
+    let ending = tokio::spawn({
+        let (store, id) = (store.clone(), ada.id.clone());
+        async move { store.end_access(&org(), &id, Ending::SessionsAndTokens).await }
+    });
+    databases::waiting(&config, "transactionid", &ending).await;
+    let token = format!(
+        "INSERT INTO access_tokens (org_id, jti, revoked, expires_us, user_id) VALUES ('{}', 'late', false, {}, '{}')",
+        org(),
+        at(100).as_micros(),
+        ada.id
+    );
+    adding.execute_unprepared(&token).await.unwrap();
+    adding.commit().await.unwrap();
+    ending.await.unwrap().unwrap();
+    assert!(store.is_access_token_revoked(&org(), "late").await.unwrap());
+}
+
 async fn a_session_lasts_longer_while_it_lasts(store: Store) {
     let ada = added(&store, "ada@example.com").await;
     let session = session_of(&ada);
@@ -130,5 +254,8 @@ on_every_database! {
     a_token_is_found_by_org_text_and_purpose_until_it_expires_and_is_used_up_once
     an_exchange_changes_the_user_and_adds_the_next_token_or_nothing
     the_access_of_one_user_ends_and_that_of_others_stays
+    a_password_gets_no_tokens_once_it_or_the_access_of_its_user_has_ended
+    access_tokens_end_with_the_access_of_their_user_whatever_they_were_issued_with
     a_session_lasts_longer_while_it_lasts
+    wrong_passwords_are_counted_until_the_password_or_the_status_changes
 }

@@ -5,7 +5,7 @@ use tenterhook_contract::{
     BuiltInType, Timestamp,
     id::{GroupId, OrgId, UserId},
 };
-use tenterhook_model::{AppUser, GroupKind, NameIdFormat, Password, Profile, Template, UserStatus};
+use tenterhook_model::{AppUser, GroupKind, NameIdFormat, Password, Profile, SignInCounts, Template, UserStatus};
 
 use super::*;
 
@@ -49,6 +49,7 @@ fn user() -> User {
         status_changed: None,
         last_updated: at,
         version: 1,
+        sign_ins: SignInCounts::default(),
     }
 }
 
