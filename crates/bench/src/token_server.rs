@@ -129,6 +129,7 @@ impl World {
                 limits: everywhere(4_096),
                 missed_hook_claim: None,
                 refresh_grace_seconds: REFRESH_GRACE_SECONDS,
+                lockout: tenterhook_platform::Lockout::default(),
                 failure_pages: None,
                 follow: tenterhook_platform::FollowSettings::default(),
             },

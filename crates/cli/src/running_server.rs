@@ -6,7 +6,8 @@ use tenterhook_contract::HookTypes;
 use tenterhook_engine::{Limits, SystemClock, Witness};
 use tenterhook_management::signing_keys::{self, DueKeys};
 use tenterhook_platform::{
-    FollowSettings, Parts, Platform, Settings, entropy::SystemEntropy, mail::MailCarrier, telephony::TelephonyParts,
+    FollowSettings, Lockout, Parts, Platform, Settings, entropy::SystemEntropy, mail::MailCarrier,
+    telephony::TelephonyParts,
 };
 use tenterhook_server::{Hosted, ServerLimits, TrustedProxies};
 use tenterhook_store::{Keyring, Store, StoreConfig};
@@ -47,6 +48,7 @@ pub(crate) struct Plan {
     pub(crate) transport: Arc<HttpTransport>,
     pub(crate) missed_hook_claim: Option<Arc<str>>,
     pub(crate) refresh_grace_seconds: u32,
+    pub(crate) lockout: Lockout,
     /// Where the pages of the program have those about failure codes, if they do.
     pub(crate) failure_pages: Option<&'static str>,
     pub(crate) follow: FollowSettings,
@@ -106,6 +108,7 @@ impl RunningServer {
                 limits: plan.limits,
                 missed_hook_claim: plan.missed_hook_claim,
                 refresh_grace_seconds: plan.refresh_grace_seconds,
+                lockout: plan.lockout,
                 failure_pages: plan.failure_pages,
                 follow: plan.follow,
             },

@@ -100,6 +100,7 @@ async fn start(config: &Config, store: Store) -> Result<Arc<Platform>, Error> {
             limits: plan.limits,
             missed_hook_claim: None,
             refresh_grace_seconds: plan.refresh_grace_seconds,
+            lockout: plan.lockout,
             failure_pages: None,
             follow: plan.follow,
         },

@@ -66,6 +66,11 @@ pub enum Authn {
     Success(Transaction),
     /// The password is right, and has expired: its token goes with the change.
     PasswordExpired(Transaction),
+    /// The user is locked out, and the operator wants that to be said.
+    LockedOut {
+        /// What the client gets back.
+        relay_state: Option<String>,
+    },
     /// The login is unknown, the password is wrong, or the user cannot sign in. Callers are not told which.
     Refused,
     /// Too many attempts on the login, of an existing user or not, or with too many logins from the network.
@@ -119,7 +124,8 @@ pub async fn authenticate(
             log_not_active(platform, org, caller, login, &user);
             Ok(Authn::Refused)
         }
-        Verdict::Wrong => Ok(Authn::Refused),
+        Verdict::LockedOut if platform.settings().lockout.is_shown => Ok(Authn::LockedOut { relay_state }),
+        Verdict::Wrong | Verdict::LockedOut => Ok(Authn::Refused),
         Verdict::TooManyAttempts => Ok(Authn::TooManyAttempts),
         Verdict::Busy => Ok(Authn::Busy),
     }
@@ -158,7 +164,7 @@ pub async fn change_password(
     // It counts as an attempt: a state token that was stolen does not help to guess.
     let verified = match verify(platform, org, caller, submitted, commitment).await? {
         Verdict::NotActive(user) if user.status == UserStatus::PasswordExpired => user,
-        Verdict::NotActive(_) | Verdict::Active(_) => return Ok(Changed::TokenGone),
+        Verdict::NotActive(_) | Verdict::Active(_) | Verdict::LockedOut => return Ok(Changed::TokenGone),
         Verdict::Wrong => return Ok(Changed::WrongPassword),
         Verdict::TooManyAttempts => return Ok(Changed::TooManyAttempts),
         Verdict::Busy => return Ok(Changed::Busy),

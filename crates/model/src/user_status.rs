@@ -40,6 +40,8 @@ pub enum UserTransition {
     Suspend,
     /// Unblock.
     Unsuspend,
+    /// Lock out after wrong passwords.
+    Lock,
     /// Unlock after wrong passwords.
     Unlock,
     /// Make the user change the password.
@@ -97,6 +99,7 @@ impl UserStatus {
             | (To::Reactivate, Self::Provisioned) => Some(Self::Provisioned),
             (To::Deactivate, from) if !matches!(from, Self::Deprovisioned) => Some(Self::Deprovisioned),
             (To::Suspend, Self::Active) => Some(Self::Suspended),
+            (To::Lock, Self::Active) => Some(Self::LockedOut),
             (To::ExpirePassword, Self::Active | Self::PasswordExpired) => Some(Self::PasswordExpired),
             (To::ResetPassword, Self::Active | Self::PasswordExpired | Self::Recovery | Self::LockedOut) => {
                 Some(Self::Recovery)
@@ -116,6 +119,7 @@ impl UserTransition {
             Self::Deactivate => "deactivate",
             Self::Suspend => "suspend",
             Self::Unsuspend => "unsuspend",
+            Self::Lock => "lock",
             Self::Unlock => "unlock",
             Self::ExpirePassword => "expire_password",
             Self::ResetPassword => "reset_password",
@@ -137,6 +141,7 @@ mod tests {
             (Deactivate, [Some(Deprovisioned); 8]),
             (Suspend, [None, None, Some(Suspended), None, None, None, None, None]),
             (Unsuspend, [None, None, None, None, None, None, Some(Active), None]),
+            (Lock, [None, None, Some(LockedOut), None, None, None, None, None]),
             (Unlock, [None, None, None, None, None, Some(Active), None, None]),
             (ExpirePassword, [None, None, Some(PasswordExpired), None, Some(PasswordExpired), None, None, None]),
             (ResetPassword, [None, None, Some(Recovery), Some(Recovery), Some(Recovery), Some(Recovery), None, None]),

@@ -22,6 +22,10 @@ pub const SESSION_START: (&str, &str) = ("user.session.start", "User login to Ok
 pub const SESSION_END: (&str, &str) = ("user.session.end", "User logout from Okta");
 /// Event type and display message of a new password, whoever has set it.
 pub const UPDATE_PASSWORD: (&str, &str) = ("user.account.update_password", "User update password for Okta");
+/// Event type and display message of a user whom wrong passwords have locked out.
+pub const LOCK_USER: (&str, &str) = ("user.account.lock", "Max sign in attempts exceeded");
+/// Event type and display message of a lock that has ended by itself.
+pub const UNLOCK_USER: (&str, &str) = ("user.account.unlock", "Auto unlock user account for Okta");
 /// Event type and display message of a new user, whoever has created it.
 pub const CREATE_USER: (&str, &str) = ("user.lifecycle.create", "Create Okta user");
 /// Event type and display message of the activation of a user.

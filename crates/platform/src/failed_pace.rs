@@ -3,7 +3,7 @@
 //! BCRYPT and PBKDF2 cost what the other system wanted them to cost, in addition to our own hash, which every attempt computes. To do
 //! that work for everybody would let strangers use up the cores. So an org in which such a hash was met answers its failed sign-ins
 //! at multiples of a step after their work began, a step that is longer than the work: the wait costs nothing, and whose hash
-//! is slow does not show.
+//! is slow does not show. An org whose wrong passwords are counted in the database has a step from the beginning, for the same reason.
 
 use std::{
     collections::HashMap,
@@ -18,7 +18,8 @@ const STEP: [Duration; 2] = [Duration::from_millis(128), Duration::from_millis(4
 /// After this time a step gives way to a shorter one: what was measured while the cores were busy does not stay.
 const STEP_LASTS: Duration = Duration::from_hours(1);
 
-/// The steps of the orgs in which slow hashes were met; only an administrator of an org can bring them in.
+/// The steps of the orgs in which slow hashes were met, which only an administrator of an org can bring in, or wrong passwords are
+/// counted.
 #[derive(Debug, Default)]
 pub(crate) struct FailedPace(Mutex<HashMap<String, Step>>);
 

@@ -17,6 +17,7 @@ mod host_tokens;
 mod imported_password;
 pub mod keys;
 pub mod links;
+mod lockout;
 pub mod mail;
 mod metrics;
 mod network;
@@ -43,6 +44,7 @@ pub use host_tokens::HostTokens;
 pub use imported_password::{
     BCRYPT_HASH_BYTES, BCRYPT_SALT_BYTES, BcryptWorkFactor, Digest, ImportedHash, Prf, Scheme,
 };
+pub use lockout::{LOCKOUT_ATTEMPTS_MAX, Lockout, UNLOCK_MINUTES_MAX};
 pub use metrics::ProcessFigures;
 pub use network::{Network, WiderNetwork};
 pub use orgs::{ORGS_LOADED_MAX, is_host_of};

@@ -122,6 +122,12 @@ pub async fn hash_password_from(source: HashingSource, password: &Secret) -> Res
     hashed.await?
 }
 
+/// From now on failed sign-ins of the org are answered at the moments of [`failed_pace`](crate::failed_pace), so that their time does not
+/// tell whose wrong passwords are counted in the database.
+pub fn pace_failed_sign_ins(org: &OrgId) {
+    FAILED_PACE.met(org.as_str(), Duration::ZERO, Instant::now());
+}
+
 /// The result of verifying a password.
 #[derive(Debug)]
 pub struct Verified {

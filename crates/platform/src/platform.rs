@@ -15,7 +15,7 @@ use tenterhook_store::{CommitError, LogWriter, NotReady, Store, StoreError};
 use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
-    HostTokens, OrgSnapshot, SystemLogRecorder, entropy,
+    HostTokens, Lockout, OrgSnapshot, SystemLogRecorder, entropy,
     following::{Followed, is_unreadable},
     mail::{MailCarrier, Mailer},
     metrics::{Counting, Metrics},
@@ -71,6 +71,8 @@ pub struct Settings {
     pub missed_hook_claim: Option<Arc<str>>,
     /// Seconds in which a used refresh token may be used again, by a client that did not receive the answer.
     pub refresh_grace_seconds: u32,
+    /// When wrong passwords lock a user out.
+    pub lockout: Lockout,
     /// The path below which the program serves the pages about failure codes, such as `/dev/failures/`; `None` where it
     /// serves none.
     pub failure_pages: Option<&'static str>,

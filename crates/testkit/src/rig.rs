@@ -18,7 +18,7 @@ use tenterhook_management::{
 };
 use tenterhook_model::{ConfigurationObject, ConfigurationWrite, LogEvent, LogFilter, LogQuery, PolicyRule, RuleHooks};
 use tenterhook_platform::{
-    Caller, FollowSettings, OrgSnapshot, Parts, Platform, Settings,
+    Caller, FollowSettings, Lockout, OrgSnapshot, Parts, Platform, Settings,
     entropy::{SystemEntropy, sha256_hex},
     telephony::TelephonyParts,
 };
@@ -95,6 +95,7 @@ pub fn parts(store: Store, transport: Arc<dyn Transport>, base_url: Arc<str>) ->
             limits: Limits::default(),
             missed_hook_claim: Some("x-hook-missed".into()),
             refresh_grace_seconds: 0,
+            lockout: Lockout::default(),
             failure_pages: None,
             follow: FollowSettings::default(),
         },

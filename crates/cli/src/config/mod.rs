@@ -9,6 +9,7 @@ mod file;
 mod mail;
 mod masked;
 mod settings;
+mod sign_in;
 mod telephony;
 
 use std::{
@@ -21,6 +22,7 @@ use std::{
 
 use branding::Branding;
 use serde::{Deserialize, Serialize};
+use sign_in::SignIn;
 use tenterhook_contract::Secret;
 use tenterhook_flows::oauth::token::{REFRESH_GRACE_SECONDS, REFRESH_GRACE_SECONDS_MAX};
 use tenterhook_platform::ORGS_LOADED_MAX;
@@ -39,6 +41,7 @@ pub(crate) struct Config {
     pub(crate) egress: Egress,
     pub(crate) outbound: Outbound,
     pub(crate) oauth: OAuth,
+    pub(crate) sign_in: SignIn,
     pub(crate) branding: Branding,
     pub(crate) mail: mail::Mail,
     pub(crate) telephony: telephony::Telephony,
@@ -336,6 +339,7 @@ impl Config {
                 return refuse(key, "must be at least 1");
             }
         }
+        self.sign_in.check()?;
         self.mail.check()?;
         self.telephony.check()?;
         if self.store.connections_max < CONNECTIONS_MIN {

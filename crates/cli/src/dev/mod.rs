@@ -146,9 +146,8 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
         let random = (&secrets.service_authorization, place.clone());
         Registration::new(hook, uri.unwrap_or_default(), headers, random, options.timeout)
     };
-    let (mut registration, mut order) = (register(DevHook::Token), register(DevHook::Order));
-    let (mut saml, mut sign_up) = (register(DevHook::Saml), register(DevHook::SignUp));
-    let mut password_import = register(DevHook::PasswordImport);
+    let [mut registration, mut order, mut saml, mut sign_up, mut password_import] =
+        [DevHook::Token, DevHook::Order, DevHook::Saml, DevHook::SignUp, DevHook::PasswordImport].map(register);
     let pages = Pages::default();
 
     let (witnessed_in, witnessed) = mpsc::channel(WITNESSED_MAX);
@@ -160,6 +159,7 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
         master_key_file: None,
         missed_hook_claim: None,
         refresh_grace_seconds: REFRESH_GRACE_SECONDS,
+        lockout: tenterhook_platform::Lockout::default(),
         failure_pages: Some(docs::FAILURE_PAGES),
         follow: tenterhook_platform::FollowSettings::default(),
         metrics_listen: None,

@@ -38,7 +38,7 @@ pub(super) async fn grant(platform: &Platform, request: &Request<'_>) -> Result<
             log_not_active(platform, org, caller, login, &user);
             return Err(OAuthError::invalid_grant(INVALID_CREDENTIALS));
         }
-        Verdict::Wrong => return Err(OAuthError::invalid_grant(INVALID_CREDENTIALS)),
+        Verdict::Wrong | Verdict::LockedOut => return Err(OAuthError::invalid_grant(INVALID_CREDENTIALS)),
         Verdict::TooManyAttempts => return Err(OAuthError::invalid_grant(TOO_MANY_ATTEMPTS)),
         Verdict::Busy => return Err(OAuthError::busy()),
     };

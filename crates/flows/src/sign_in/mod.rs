@@ -3,6 +3,7 @@
 //! [`password`] verifies a password for every flow that takes one. [`begin_session`] begins the session of a verified user. [`sign_in`]
 //! does both, for the hosted pages.
 
+mod lockout;
 pub mod password;
 mod password_import;
 mod session;
@@ -68,7 +69,7 @@ pub async fn sign_in(
             log_not_active(platform, org, caller, login, &user);
             return Ok(SignedIn::No);
         }
-        Verdict::Wrong => return Ok(SignedIn::No),
+        Verdict::Wrong | Verdict::LockedOut => return Ok(SignedIn::No),
         Verdict::TooManyAttempts => return Ok(SignedIn::TooManyAttempts),
         Verdict::Busy => return Ok(SignedIn::Busy),
     };

@@ -9,13 +9,16 @@ use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
     attempts::{ATTEMPTS_MAX, PasswordAttempts, UnmadeAttempt, key},
     events::login_actor,
-    passwords::{HashingSource, PASSWORD_BYTES_MAX, PasswordError, verify_password},
+    passwords::{HashingSource, PASSWORD_BYTES_MAX, PasswordError, pace_failed_sign_ins, verify_password},
     refusals::Refusal,
 };
 use tenterhook_store::StoreError;
 use tokio::time::Instant;
 
-use super::password_import::{Imported, import};
+use super::{
+    lockout::{counted_wrong, forget_wrong, unlocked_by_time},
+    password_import::{Imported, import},
+};
 use crate::commitment::Commitment;
 
 /// A password that somebody submits for a login.
@@ -39,6 +42,9 @@ pub enum Verdict {
     NotActive(Box<User>),
     /// The login is unknown, or the password is wrong. It is in the log already.
     Wrong,
+    /// The user is locked out, whether the password fits or not. It is in the log already. A flow that has no answer of its own refuses as
+    /// for a wrong password.
+    LockedOut,
     /// Too many attempts on the login (of an existing user or not), or with too many logins from the network. It is in the log already.
     TooManyAttempts,
     /// Too many passwords are being verified at present: a later try may succeed. The attempt does not count.
@@ -81,7 +87,23 @@ pub async fn verify(
         Err(PasswordError::Busy) => return Ok(Verdict::Busy),
         Err(error) => return Err(error.into()),
     };
+    if platform.settings().lockout.attempts.is_some() {
+        // The count is written for users that exist.
+        pace_failed_sign_ins(&org.org.id);
+    }
+    let user = match user {
+        Some(user) => Some(unlocked_by_time(platform, org, user, commitment).await?),
+        None => None,
+    };
     let verdict = match (user, verified.own_hash.take()) {
+        (Some(user), _) if user.status == UserStatus::LockedOut => {
+            if verified.fits {
+                log_not_active(platform, org, caller, login, &user);
+            } else {
+                wrong(platform, org, caller, login, Some(&user));
+            }
+            Verdict::LockedOut
+        }
         (Some(user), own_hash) if verified.fits => {
             accepted(platform, org, submitted, (user, own_hash), commitment).await?
         }
@@ -89,9 +111,10 @@ pub async fn verify(
         (Some(user), Some(hash)) if user.password == Password::ImportByHook && user.status == UserStatus::Active => {
             imported(platform, org, caller, submitted, (user, hash), commitment).await?
         }
-        (other, _) => wrong(platform, org, caller, login, other.as_ref()),
+        (Some(user), _) => counted(platform, org, caller, login, &user, commitment).await?,
+        (None, _) => wrong(platform, org, caller, login, None),
     };
-    if matches!(verdict, Verdict::NotActive(_) | Verdict::Wrong) {
+    if matches!(verdict, Verdict::NotActive(_) | Verdict::Wrong | Verdict::LockedOut) {
         verified.refused().await;
     }
     Ok(verdict)
@@ -110,6 +133,7 @@ async fn accepted(
     }
     commitment.begin();
     submitted.attempts.succeeded(&org.org.id, submitted.login);
+    forget_wrong(platform, &user).await?;
     if let (Some(own_hash), Some(imported)) = (own_hash, user.password.hash()) {
         platform.store().replace_password_hash(&user, imported, &own_hash).await?;
     }
@@ -129,10 +153,12 @@ async fn imported(
     match import(platform, org, caller, submitted, (user, hash), commitment).await? {
         Imported::SignedIn(user) if user.status == UserStatus::Active => {
             attempts.succeeded(&org.org.id, login);
+            forget_wrong(platform, &user).await?;
             Ok(Verdict::Active(user))
         }
         Imported::SignedIn(user) => Ok(Verdict::NotActive(user)),
-        Imported::Wrong(user) => Ok(wrong(platform, org, caller, login, Some(&user))),
+        // What the service says about a password counts as what we say ourselves (`open-questions.md` G2).
+        Imported::Wrong(user) => counted(platform, org, caller, login, &user, commitment).await,
         Imported::Unanswered(user) => {
             attempts.unanswered(&org.org.id, login);
             // The text for a wrong password, so that nothing is revealed (`open-questions.md` G3).
@@ -143,6 +169,20 @@ async fn imported(
             Ok(Verdict::Busy)
         }
     }
+}
+
+/// The verdict on a wrong password of an existing user, which is counted.
+async fn counted(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    caller: &Caller,
+    login: &str,
+    user: &User,
+    commitment: &Commitment,
+) -> Result<Verdict, StoreError> {
+    let verdict = wrong(platform, org, caller, login, Some(user));
+    counted_wrong(platform, org, caller, (login, user), commitment).await?;
+    Ok(verdict)
 }
 
 fn wrong(platform: &Platform, org: &OrgSnapshot, caller: &Caller, login: &str, user: Option<&User>) -> Verdict {

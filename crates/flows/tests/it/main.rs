@@ -5,6 +5,7 @@ mod chains;
 mod codes;
 mod decisions;
 mod host;
+mod lockout;
 mod refresh;
 mod sign_in;
 mod support;

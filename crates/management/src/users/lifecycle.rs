@@ -5,7 +5,7 @@ use tenterhook_model::{LinkPurpose, Password, User, UserStatus, UserTransition};
 use tenterhook_platform::{
     Platform,
     entropy::temporary_password,
-    events::{ACTIVATE_USER, UPDATE_PASSWORD, user_target},
+    events::{ACTIVATE_USER, LOCK_USER, UPDATE_PASSWORD, user_target},
     links::{NewLink, good_for},
     mail::{Letter, LetterLink, MailAddress, MailKind, MailPlace, MailRefused, Posting},
     passwords::{HashingSource, hash_password, verify_password},
@@ -362,6 +362,7 @@ fn event(transition: UserTransition) -> (&'static str, &'static str) {
         UserTransition::Deactivate => ("user.lifecycle.deactivate", "Deactivate Okta user"),
         UserTransition::Suspend => ("user.lifecycle.suspend", "Suspend Okta user"),
         UserTransition::Unsuspend => ("user.lifecycle.unsuspend", "Unsuspend Okta user"),
+        UserTransition::Lock => LOCK_USER,
         UserTransition::Unlock => ("user.account.unlock_by_admin", "Unlock user account by admin"),
         UserTransition::ExpirePassword => ("user.account.expire_password", "Expire user password for Okta"),
         UserTransition::ResetPassword => ("user.account.reset_password", "User reset password for Okta"),

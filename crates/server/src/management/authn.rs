@@ -12,7 +12,7 @@ use tenterhook_management::{
     administrator::ManagementError,
     request::{Given, Submitted},
 };
-use tenterhook_model::{ErrorCode, User};
+use tenterhook_model::{ErrorCode, User, UserStatus};
 use tenterhook_platform::passwords::PasswordError;
 
 use super::{
@@ -207,6 +207,30 @@ struct AuthnAnswer {
     links: Option<AuthnLinks>,
 }
 
+/// What a client with credentials is told.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "AuthenticationResult"))]
+#[serde(untagged)]
+enum AuthnResult {
+    Transaction(Box<AuthnAnswer>),
+    LockedOut(LockedOut),
+}
+
+/// A user who is locked out. Nothing unlocks the user here, so there are no links.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "AuthenticationLockedOut"))]
+#[serde(rename_all = "camelCase")]
+struct LockedOut {
+    /// `LOCKED_OUT`.
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relay_state: Option<String>,
+    #[serde(rename = "_links")]
+    links: Map<String, Value>,
+}
+
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "AuthenticationEmbedded"))]
@@ -334,13 +358,14 @@ impl AuthnAnswer {
     }
 }
 
-async fn authenticate(call: Call<Small<AuthnBody>, Visitor>) -> Result<Json<AuthnAnswer>, ApiError> {
+async fn authenticate(call: Call<Small<AuthnBody>, Visitor>) -> Result<Json<AuthnResult>, ApiError> {
+    let transaction = |answer: AuthnAnswer| Json(AuthnResult::Transaction(Box::new(answer)));
     let Visitor { org, caller, commitment, .. } = &call.who;
     let AuthnRequest { username, password, relay_state, state_token } = call.body.checked()?;
     if state_token.is_given() && !(username.is_given() || password.is_given()) {
         let found = authn::transaction(call.platform(), org, token(state_token)?).await?;
-        let transaction = found.ok_or_else(invalid_token)?;
-        return Ok(Json(AuthnAnswer::password_expired(&caller.base_url, transaction)));
+        let found = found.ok_or_else(invalid_token)?;
+        return Ok(transaction(AuthnAnswer::password_expired(&caller.base_url, found)));
     }
     if state_token.is_given() {
         return Err(invalid(vec!["stateToken: Give it without `username` and `password`".to_owned()]));
@@ -359,8 +384,12 @@ async fn authenticate(call: Call<Small<AuthnBody>, Visitor>) -> Result<Json<Auth
     };
     let credentials = authn::Credentials { attempts: &call.app.password_attempts, username, password, relay_state };
     match authn::authenticate(call.platform(), org, caller, credentials, commitment).await? {
-        Authn::Success(transaction) => Ok(Json(AuthnAnswer::success(transaction))),
-        Authn::PasswordExpired(transaction) => Ok(Json(AuthnAnswer::password_expired(&caller.base_url, transaction))),
+        Authn::Success(begun) => Ok(transaction(AuthnAnswer::success(begun))),
+        Authn::PasswordExpired(begun) => Ok(transaction(AuthnAnswer::password_expired(&caller.base_url, begun))),
+        Authn::LockedOut { relay_state } => {
+            let answer = LockedOut { status: UserStatus::LockedOut.as_str(), relay_state, links: Map::new() };
+            Ok(Json(AuthnResult::LockedOut(answer)))
+        }
         Authn::Refused => Err(ApiError::Authn(ErrorCode::AuthenticationFailed, Vec::new())),
         Authn::TooManyAttempts => Err(ApiError::RateLimited),
         Authn::Busy => Err(busy()),

@@ -1,6 +1,9 @@
 //! Primary authentication, and the sessions that its tokens get.
 
+use std::num::NonZeroU32;
+
 use serde_json::{Value, json};
+use tenterhook_platform::Lockout;
 
 use crate::{
     harness::{Answer, PASSWORD, World},
@@ -458,5 +461,35 @@ async fn no_text_of_a_token_is_stored_or_logged() {
     }
     for secret in [token.as_str(), &state, OLD, NEW, "wrong-old-password"] {
         assert!(!seen.contains(secret), "{secret}");
+    }
+}
+
+/// Every way in answers as to a wrong password, and only `/api/v1/authn` says more where the operator wants it.
+#[tokio::test]
+async fn a_user_who_is_locked_out_is_let_in_nowhere_and_told_where_the_operator_wants_it() {
+    for is_shown in [false, true] {
+        let lockout = Lockout { attempts: NonZeroU32::new(2), unlock_minutes: None, is_shown };
+        let world = World::with_settings(|settings| settings.lockout = lockout).await;
+        let id = user(&world, "ada@authn.example").await;
+        for _ in 0..2 {
+            is_error(&authn(&world, "ada@authn.example", "wrong").await, 401, "E0000004", "Authentication failed");
+        }
+        let user = world.api("GET", &format!("/api/v1/users/{id}"), None).await.json();
+        assert_eq!(user["status"], "LOCKED_OUT");
+        let body = json!({ "username": "ada@authn.example", "password": OLD, "relayState": "/deep" });
+        let answer = post(&world, "/api/v1/authn", &body).await;
+        if is_shown {
+            assert_eq!(answer.status, 200);
+            assert_eq!(answer.json(), json!({ "status": "LOCKED_OUT", "relayState": "/deep", "_links": {} }));
+        } else {
+            is_error(&answer, 401, "E0000004", "Authentication failed");
+        }
+        let path = authorization_path(&world, world.org.public_client_id.as_str(), "openid", "");
+        let page = world.send("GET", &path, &[], b"").await;
+        let refused = sign_in(&world, &page, "ada@authn.example", OLD).await;
+        assert_eq!(refused.status, 401);
+        assert!(!refused.text().to_lowercase().contains("lock"), "{}", refused.text());
+        lifecycle(&world, &id, "unlock").await;
+        assert_eq!(authn(&world, "ada@authn.example", OLD).await.json()["status"], "SUCCESS");
     }
 }

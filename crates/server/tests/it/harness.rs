@@ -167,6 +167,21 @@ impl World {
         Self::around(platform, listener, ServerLimits::default(), folder, (config, keys, HookTypes::built_in())).await
     }
 
+    /// A server with other settings.
+    pub(crate) async fn with_settings(change: impl FnOnce(&mut Settings)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, keys) = (store_config(folder.path()).await, Keyring::generate_text());
+        let store = Store::open(&config, Keyring::from_text(&keys).unwrap()).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base_url = format!("http://{}", listener.local_addr().unwrap());
+        let policy = EgressPolicy::default().with_plain_http_to_loopback();
+        let transport = HttpTransport::with_config(TransportConfig { policy, ..TransportConfig::default() }).unwrap();
+        let mut parts = parts(store, Arc::new(transport), base_url.into());
+        change(&mut parts.settings);
+        let platform = Platform::start(parts).await.unwrap();
+        Self::around(platform, listener, ServerLimits::default(), folder, (config, keys, HookTypes::built_in())).await
+    }
+
     /// Another node on the same database. Neither follows the other: what it knows of the other's changes it has asked for.
     pub(crate) async fn beside(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();

@@ -1,8 +1,9 @@
 //! Passwords that the org's hook imports at sign-in (`password-import.md`): each row of its tables, over HTTP.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, num::NonZeroU32};
 
 use serde_json::{Value, json};
+use tenterhook_platform::Lockout;
 use tenterhook_testkit::{
     postgres::{URL_VARIABLE, execute},
     wait::until,
@@ -452,4 +453,36 @@ async fn a_call_that_its_client_does_not_wait_for_has_its_event() {
     drop(stream);
     until("the call has ended", || engine.in_flight() == 0).await;
     assert_eq!(imports(&world).await, [outcome(LOGIN, Some("ABANDONED"))]);
+}
+
+/// What the service says counts, and what it does not say does not (`open-questions.md` G2).
+#[tokio::test]
+async fn only_a_password_that_the_service_calls_wrong_counts_towards_the_lockout() {
+    let lockout = Lockout { attempts: NonZeroU32::new(2), ..Lockout::default() };
+    let world = World::with_settings(|settings| settings.lockout = lockout).await;
+    let service = Service::start(says("UNVERIFIED")).await;
+    import_hook(&world, service.address).await;
+    let user = user_to_import(&world, "mei@legacy.example").await;
+    let authn = async || {
+        let body = json!({ "username": "mei@legacy.example", "password": OLD }).to_string();
+        let headers = [("content-type", "application/json")];
+        world.send("POST", "/api/v1/authn", &headers, body.as_bytes()).await
+    };
+    let status = async || world.api("GET", &user, None).await.json()["status"].clone();
+    assert_eq!(authn().await.json()["errorCode"], "E0000004");
+    for failure in
+        [Behaviour::Answer(400, String::new()), Behaviour::json(&json!({ "error": { "errorSummary": "no" } }))]
+    {
+        service.behave(failure);
+        assert_eq!(authn().await.json()["errorCode"], "E0000004");
+    }
+    assert_eq!(status().await, "ACTIVE");
+    service.behave(says("UNVERIFIED"));
+    assert_eq!(authn().await.json()["errorCode"], "E0000004");
+    assert_eq!(status().await, "LOCKED_OUT");
+    let asked = service.received().len();
+    service.behave(says("VERIFIED"));
+    assert_eq!((authn().await.json()["errorCode"].clone(), service.received().len()), (json!("E0000004"), asked));
+    assert_eq!(world.api("POST", &format!("{user}/lifecycle/unlock"), None).await.status, 204);
+    assert_eq!(authn().await.json()["status"], "SUCCESS");
 }

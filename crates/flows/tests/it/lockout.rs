@@ -1,0 +1,140 @@
+//! Wrong passwords in a row lock a user out.
+
+use std::{num::NonZeroU32, sync::Arc};
+
+use tenterhook_contract::Secret;
+use tenterhook_flows::{
+    authn::{Authn, Credentials, authenticate},
+    commitment::Commitment,
+    sign_in::{Attempt, SignedIn, sign_in},
+};
+use tenterhook_management::users;
+use tenterhook_model::{User, UserStatus, UserTransition};
+use tenterhook_platform::{Lockout, attempts::PasswordAttempts};
+use tenterhook_testkit::rig::{PASSWORD, Rig};
+
+use crate::support::caller;
+
+const ADA: &str = "ada@example.com";
+const MINUTE: u64 = 60;
+
+/// A platform that locks users out after three wrong passwords, for half an hour.
+async fn rig(is_shown: bool) -> Rig {
+    let lockout = Lockout { attempts: NonZeroU32::new(3), unlock_minutes: NonZeroU32::new(30), is_shown };
+    Rig::with(move |settings| settings.lockout = lockout).await
+}
+
+/// Signs in at a node that has seen no attempt before.
+async fn signs_in(rig: &Rig, password: &str) -> bool {
+    let (attempts, password) = (Arc::<PasswordAttempts>::default(), Secret::new(password));
+    let attempt = Attempt { attempts: &attempts, login: ADA, password: &password, request: None, previous: None };
+    let (org, caller) = (rig.snapshot(), caller(rig, "authorize"));
+    match sign_in(&rig.platform, &org, &caller, attempt, &Commitment::default()).await.unwrap() {
+        SignedIn::Yes(_) => true,
+        SignedIn::No => false,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn fails(rig: &Rig, times: usize) {
+    for _ in 0..times {
+        assert!(!signs_in(rig, "wrong").await);
+    }
+}
+
+async fn ada(rig: &Rig) -> User {
+    rig.platform.store().find_user_by_login(&rig.org_id, ADA).await.unwrap().unwrap()
+}
+
+async fn status(rig: &Rig) -> UserStatus {
+    ada(rig).await.status
+}
+
+#[tokio::test]
+async fn three_wrong_passwords_in_a_row_lock_a_user_out_and_the_right_one_does_not_help() {
+    let rig = rig(false).await;
+    fails(&rig, 2).await;
+    assert!(signs_in(&rig, PASSWORD).await);
+    fails(&rig, 2).await;
+    assert_eq!((status(&rig).await, ada(&rig).await.sign_ins.wrong_passwords), (UserStatus::Active, 2), "not in a row");
+    fails(&rig, 1).await;
+    assert_eq!(status(&rig).await, UserStatus::LockedOut);
+    assert!(!signs_in(&rig, PASSWORD).await);
+    fails(&rig, 3).await;
+    let events = rig.events("user.account.lock").await;
+    let [locked] = &events[..] else { panic!("one event: {events:?}") };
+    assert_eq!(locked.actor.alternate_id.as_deref(), Some(ADA));
+    assert_eq!(locked.targets[0].alternate_id.as_deref(), Some(ADA));
+    let reasons = rig.events("user.session.start").await;
+    let locked_out = reasons.iter().filter(|event| event.reason.as_deref() == Some("LOCKED_OUT")).count();
+    assert_eq!(locked_out, 1, "the log says why the right password did not help");
+}
+
+#[tokio::test]
+async fn a_lock_ends_by_an_administrator_by_a_new_password_and_by_itself() {
+    let rig = rig(false).await;
+    let administrator = rig.administrator().await;
+    fails(&rig, 3).await;
+    users::transition(&rig.platform, &administrator, ADA, UserTransition::Unlock).await.unwrap();
+    fails(&rig, 2).await;
+    assert!(signs_in(&rig, PASSWORD).await, "it is counted anew");
+    fails(&rig, 3).await;
+    rig.clock.advance(std::time::Duration::from_secs(30 * MINUTE - 1));
+    assert!(!signs_in(&rig, PASSWORD).await);
+    rig.clock.advance(std::time::Duration::from_secs(1));
+    assert_eq!(status(&rig).await, UserStatus::LockedOut, "nobody has tried");
+    fails(&rig, 1).await;
+    assert_eq!((status(&rig).await, ada(&rig).await.sign_ins.wrong_passwords), (UserStatus::Active, 1));
+    assert!(signs_in(&rig, PASSWORD).await);
+    fails(&rig, 3).await;
+    rig.clock.advance(std::time::Duration::from_secs(30 * MINUTE));
+    assert!(signs_in(&rig, PASSWORD).await, "also at once");
+    assert_eq!(rig.events("user.account.unlock").await.len(), 2);
+    assert_eq!(rig.events("user.account.unlock_by_admin").await.len(), 1);
+}
+
+/// Of a user who is suspended or whose password has expired, nothing is counted; without the setting, of nobody.
+#[tokio::test]
+async fn only_active_users_are_locked_out_and_only_where_the_operator_wants_it() {
+    let rig = rig(false).await;
+    let administrator = rig.administrator().await;
+    for (transition, kept) in [
+        (UserTransition::ExpirePassword, UserStatus::PasswordExpired),
+        (UserTransition::SetPassword, UserStatus::Active),
+        (UserTransition::Suspend, UserStatus::Suspended),
+    ] {
+        users::transition(&rig.platform, &administrator, ADA, transition).await.unwrap();
+        if kept == UserStatus::Active {
+            continue;
+        }
+        fails(&rig, 4).await;
+        assert_eq!((status(&rig).await, ada(&rig).await.sign_ins.wrong_passwords), (kept, 0));
+    }
+    let rig = Rig::start().await;
+    fails(&rig, 10).await;
+    assert_eq!((status(&rig).await, ada(&rig).await.sign_ins.wrong_passwords), (UserStatus::Active, 0));
+}
+
+/// Unless the operator wants it, a client is not told who is locked out, because that would tell which users there are.
+#[tokio::test]
+async fn primary_authentication_says_that_a_user_is_locked_out_where_the_operator_wants_it() {
+    for is_shown in [false, true] {
+        let rig = rig(is_shown).await;
+        fails(&rig, 3).await;
+        for (username, password) in [(ADA, PASSWORD), (ADA, "wrong"), ("nobody@example.com", PASSWORD)] {
+            let (attempts, password) = (Arc::<PasswordAttempts>::default(), Secret::new(password));
+            let credentials =
+                Credentials { attempts: &attempts, username, password: &password, relay_state: Some("/deep/link") };
+            let (org, caller) = (rig.snapshot(), caller(&rig, "authn"));
+            let done = authenticate(&rig.platform, &org, &caller, credentials, &Commitment::default()).await.unwrap();
+            match done {
+                Authn::LockedOut { relay_state } => {
+                    assert!(is_shown && username == ADA);
+                    assert_eq!(relay_state.as_deref(), Some("/deep/link"));
+                }
+                Authn::Refused => assert!(!is_shown || username != ADA, "{username}"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
