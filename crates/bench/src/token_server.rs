@@ -17,7 +17,7 @@ use tenterhook_flows::oauth::token::REFRESH_GRACE_SECONDS;
 use tenterhook_jose::SigningAlgorithm;
 use tenterhook_management::provision::{DemonstrationOrg, DemonstrationSecrets, demonstration};
 use tenterhook_model::{ConfigurationObject, ConfigurationWrite, SigningKey, Status};
-use tenterhook_platform::{Parts, Platform, Settings, entropy::SystemEntropy, telephony::TelephonyParts};
+use tenterhook_platform::{Parts, Platform, Settings, entropy::SystemEntropy};
 use tenterhook_server::{ServerLimits, TrustedProxies, router, serve};
 use tenterhook_store::{Keyring, Store, StoreConfig};
 use tokio::{net::TcpListener, sync::watch};
@@ -135,7 +135,7 @@ impl World {
             },
             hook_types: HookTypes::built_in().clone(),
             mail: None,
-            telephony: TelephonyParts::default(),
+            telephony: Box::default(),
             witness: None,
         })
         .await?;

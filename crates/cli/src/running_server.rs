@@ -60,7 +60,7 @@ pub(crate) struct Plan {
     /// Takes mails, where there is a mail server.
     pub(crate) mail: Option<Arc<dyn MailCarrier>>,
     /// How passcodes reach phones.
-    pub(crate) telephony: TelephonyParts,
+    pub(crate) telephony: Box<TelephonyParts>,
     pub(crate) witness: Option<Arc<dyn Witness>>,
     /// Pages of the program in addition to the server's own, and how these look.
     pub(crate) hosted: Hosted,

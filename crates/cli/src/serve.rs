@@ -134,7 +134,7 @@ async fn bootstrap(config: &Config, platform: &Platform) -> Result<(), Error> {
 pub(crate) fn plan(config: &Config) -> Result<Plan, Error> {
     telemetry::filter(&config.log.level)?;
     let transport = Arc::new(transport(config)?);
-    let telephony = config.telephony(&transport)?;
+    let telephony = Box::new(config.telephony(&transport)?);
     Ok(Plan {
         listen: config.server.listen,
         base_url: config.server.base_url.clone(),

@@ -8,7 +8,7 @@ use std::{
 use tenterhook_engine::SystemClock;
 use tenterhook_management::provision;
 use tenterhook_model::Org;
-use tenterhook_platform::{Parts, Platform, Settings, entropy::SystemEntropy, is_host_of, telephony::TelephonyParts};
+use tenterhook_platform::{Parts, Platform, Settings, entropy::SystemEntropy, is_host_of};
 use tenterhook_store::{DatabaseContent, Keyring, Store};
 
 use crate::{
@@ -106,7 +106,7 @@ async fn start(config: &Config, store: Store) -> Result<Arc<Platform>, Error> {
         },
         hook_types: tenterhook_contract::HookTypes::built_in().clone(),
         mail: None,
-        telephony: TelephonyParts::default(),
+        telephony: Box::default(),
         witness: None,
     };
     Ok(Platform::start(parts).await?)

@@ -53,7 +53,7 @@ pub struct Parts {
     /// Takes mails; without it, what needs mail is refused.
     pub mail: Option<Arc<dyn MailCarrier>>,
     /// How passcodes reach phones.
-    pub telephony: TelephonyParts,
+    pub telephony: Box<TelephonyParts>,
     /// Receives every exchange; only for `tenterhook dev`.
     pub witness: Option<Arc<dyn Witness>>,
 }
@@ -104,7 +104,7 @@ pub struct Platform {
     log: LogWriter,
     engine: Engine,
     mailer: Arc<Mailer>,
-    telephony: Telephony,
+    telephony: Box<Telephony>,
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -164,7 +164,7 @@ impl Platform {
         let mailer = Mailer::new(mail, log.clone(), clock.clone(), entropy.clone(), Arc::clone(&metrics));
         let platform = Self {
             mailer,
-            telephony: Telephony::new(telephony),
+            telephony: Box::new(Telephony::new(telephony)),
             engine: match witness {
                 Some(witness) => engine.witness(witness).build(),
                 None => engine.build(),

@@ -20,7 +20,6 @@ use tenterhook_model::{ConfigurationObject, ConfigurationWrite, LogEvent, LogFil
 use tenterhook_platform::{
     Caller, FollowSettings, Lockout, OrgSnapshot, Parts, Platform, Settings,
     entropy::{SystemEntropy, sha256_hex},
-    telephony::TelephonyParts,
 };
 use tenterhook_store::{Keyring, Store, StoreConfig};
 
@@ -101,7 +100,7 @@ pub fn parts(store: Store, transport: Arc<dyn Transport>, base_url: Arc<str>) ->
         },
         hook_types: Arc::clone(HookTypes::built_in()),
         mail: None,
-        telephony: TelephonyParts::default(),
+        telephony: Box::default(),
         witness: None,
     }
 }

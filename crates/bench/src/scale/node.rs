@@ -17,7 +17,7 @@ use tenterhook_management::{
     provision,
     signing_keys::{DueKeys, rotate_due_keys},
 };
-use tenterhook_platform::{Parts, Platform, Settings, entropy::SystemEntropy, telephony::TelephonyParts};
+use tenterhook_platform::{Parts, Platform, Settings, entropy::SystemEntropy};
 use tenterhook_server::{ServerLimits, TrustedProxies, metrics_router, router, serve};
 use tenterhook_store::{Keyring, Store, StoreConfig};
 use tokio::{net::TcpListener, sync::watch, time::Instant};
@@ -65,7 +65,7 @@ pub(crate) async fn platform(config: &StoreConfig, keys: &str, base_url: String)
         },
         hook_types: tenterhook_contract::HookTypes::built_in().clone(),
         mail: None,
-        telephony: TelephonyParts::default(),
+        telephony: Box::default(),
         witness: None,
     };
     Ok(Platform::start(parts).await?)

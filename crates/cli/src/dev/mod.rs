@@ -110,7 +110,7 @@ const USAGE: u8 = 2;
 
 /// Runs the demonstration, then follows the System Log until Ctrl-C.
 pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
-    match Box::pin(demonstrate(options)).await {
+    match demonstrate(options).await {
         Err(error) if error.is::<Unusable>() => {
             clap::Error::raw(clap::error::ErrorKind::ValueValidation, format!("{error}\n")).print()?;
             Ok(ExitCode::from(USAGE))
@@ -170,7 +170,7 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
         // It listens on the loopback address only, so only programs on this machine can connect.
         proxies: TrustedProxies { blocks: options.trusted_proxy.clone(), ..TrustedProxies::default() },
         mail: Some(Arc::new(pages.mails().clone())),
-        telephony: phone::telephony(options.json),
+        telephony: Box::new(phone::telephony(options.json)),
         witness: Some(Arc::new(Window(witnessed_in, pages.clone()))),
         hosted: Hosted { pages: pages.router(), ..Hosted::default() },
     };

@@ -127,7 +127,8 @@ impl Drop for Sending<'_> {
     }
 }
 
-fn hidden(text: &str, passcode: &str, phone: &PhoneNumber) -> String {
+/// A text of a service without the code and the number.
+pub(super) fn hidden(text: &str, passcode: &str, phone: &PhoneNumber) -> String {
     text.replace(phone.as_e164().trim_start_matches('+'), MASK).replace(passcode, MASK)
 }
 

@@ -10,7 +10,7 @@ use std::{borrow::Cow, time::Duration};
 
 use tenterhook_contract::{
     ExtensionPoint as _, Secret, Timestamp,
-    answer::ServiceError,
+    answer::{ErrorCause, ServiceError},
     binding::HookBinding,
     context::{RequestContext, UrlValue},
     hook::{HookStatus, InlineHook},
@@ -137,7 +137,7 @@ pub async fn send(platform: &Platform, org: &OrgSnapshot, message: Message<'_>) 
         }
         ByHook::Absent => (false, NO_PROVIDER.into(), None),
         ByHook::NotSent(reason) => (true, reason, None),
-        ByHook::Refused(error) => (true, SERVICE_ERROR.into(), Some(error)),
+        ByHook::Refused(error) => (true, SERVICE_ERROR.into(), Some(without_code(error, &message))),
     };
     match fallback::send(platform, org, &message, locale).await {
         fallback::Fallback::Sent { provider, transaction_id } => {
@@ -153,6 +153,19 @@ pub async fn send(platform: &Platform, org: &OrgSnapshot, message: Message<'_>) 
             error.map_or(Delivery::TooMany { retry_after: held.retry_after }, Delivery::Refused)
         }
     }
+}
+
+/// What the service says, for the client: somebody who reads the code there has proved nothing.
+fn without_code(error: ServiceError, message: &Message<'_>) -> ServiceError {
+    let hidden = |text: Option<String>| text.map(|text| event::hidden(&text, message.passcode.expose(), message.phone));
+    let causes = error.causes.into_iter().map(|cause| ErrorCause {
+        summary: hidden(cause.summary),
+        reason: hidden(cause.reason),
+        location_type: hidden(cause.location_type),
+        location: hidden(cause.location),
+        domain: hidden(cause.domain),
+    });
+    ServiceError { summary: hidden(error.summary), causes: causes.collect() }
 }
 
 /// The org's active hook; an org has one at most.

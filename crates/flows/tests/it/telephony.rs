@@ -116,7 +116,7 @@ impl Phone {
     async fn without_hook(steps: Vec<Step>, telephony: TelephonyParts) -> Self {
         let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
         let store = Store::open(&database_or(StoreConfig::Ephemeral).await, keyring).await.unwrap();
-        let parts = Parts { telephony, ..parts(store, loopback(), BASE_URL.into()) };
+        let parts = Parts { telephony: Box::new(telephony), ..parts(store, loopback(), BASE_URL.into()) };
         let platform = Platform::start(parts).await.unwrap();
         let made = development_org(&platform).await;
         let org = platform.org_id_by_host(None).unwrap();
@@ -369,6 +369,20 @@ async fn no_event_has_the_code_the_text_or_the_number() {
         let event = format!("{} {event:?}", serde_json::to_string(&event).unwrap());
         assert!(!event.contains(CODE) && !event.contains("2348012345678"), "{event}");
     }
+}
+
+/// Otherwise whoever asks for a code could read it without the phone.
+#[tokio::test]
+async fn the_client_does_not_get_the_code_from_what_the_service_says() {
+    let error = json!({ "error": {
+        "errorSummary": format!("Could not send {CODE}"),
+        "errorCauses": [{ "errorSummary": format!("{CODE} to {NUMBER}"), "reason": CODE, "location": CODE, "domain": CODE }],
+    } });
+    let phone = Phone::with_hook(vec![Step::answer(200, &error.to_string())], TelephonyParts::default()).await;
+    let Delivery::Refused(error) = phone.send().await else { panic!("the service refuses") };
+    let said = format!("{error:?}");
+    assert!(!said.contains(CODE) && !said.contains("2348012345678"), "{said}");
+    assert!(error.summary_or_default().starts_with("Could not send "), "{said}");
 }
 
 #[tokio::test]

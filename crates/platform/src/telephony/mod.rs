@@ -38,7 +38,7 @@ pub struct TelephonyParts {
 
 /// Delivers passcodes on a node.
 pub struct Telephony {
-    parts: TelephonyParts,
+    parts: Box<TelephonyParts>,
     guards: Guards,
 }
 
@@ -95,7 +95,7 @@ pub struct HandedOver {
 pub struct Undelivered(pub Cow<'static, str>);
 
 impl Telephony {
-    pub(crate) fn new(parts: TelephonyParts) -> Self {
+    pub(crate) fn new(parts: Box<TelephonyParts>) -> Self {
         Self { guards: Guards::new(parts.limits, Instant::now()), parts }
     }
 

@@ -444,13 +444,13 @@ async fn no_passcode_and_no_number_is_seen_anywhere() {
             actor: user_actor(&user),
             token: None,
         };
-        shown.push_str(&format!("{message:?}"));
+        shown.extend([format!("{message:?}")]);
         let delivery = send(&world.platform, &org, message).await;
         match expected {
             Some(expected) => assert_eq!(delivery, expected),
-            // What the service says to the user is the service's own.
             None => assert!(matches!(delivery, Delivery::Refused(_)), "{delivery:?}"),
         }
+        shown.extend([format!("{delivery:?}")]);
     }
     let documents = service.received();
     assert_eq!(documents.len(), 6);
