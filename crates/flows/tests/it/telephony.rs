@@ -185,7 +185,7 @@ impl Phone {
     }
 }
 
-fn command(value: Value) -> Step {
+fn command(value: &Value) -> Step {
     let answer = json!({ "commands": [{ "type": "com.okta.telephony.action", "value": value }] });
     Step::answer(200, &answer.to_string())
 }
@@ -211,18 +211,18 @@ fn outcomes() -> Vec<(&'static str, Step, Delivery, Option<&'static str>)> {
     } });
     let unreadable = "COMMANDS_INVALID";
     vec![
-        ("3, delivered", command(json!([{ "status": "SUCCESSFUL" }])), Delivery::Sent, None),
-        ("3, I3: not confirmed", command(json!([{ "status": "PENDING" }])), Delivery::Sent, None),
-        ("3, I2: failed", command(json!([{ "status": "FAILED" }])), Delivery::NotSent, Some("DELIVERY_FAILED")),
+        ("3, delivered", command(&json!([{ "status": "SUCCESSFUL" }])), Delivery::Sent, None),
+        ("3, I3: not confirmed", command(&json!([{ "status": "PENDING" }])), Delivery::Sent, None),
+        ("3, I2: failed", command(&json!([{ "status": "FAILED" }])), Delivery::NotSent, Some("DELIVERY_FAILED")),
         (
             "I7: the first decides",
-            command(json!([{ "status": "PENDING" }, { "status": "FAILED" }])),
+            command(&json!([{ "status": "PENDING" }, { "status": "FAILED" }])),
             Delivery::Sent,
             None,
         ),
-        ("I8: an object", command(json!({ "status": "SUCCESSFUL" })), Delivery::NotSent, Some(unreadable)),
-        ("I8: another word", command(json!([{ "status": "SUCCESS" }])), Delivery::NotSent, Some(unreadable)),
-        ("3: upper case", command(json!([{ "status": "successful" }])), Delivery::NotSent, Some(unreadable)),
+        ("I8: an object", command(&json!({ "status": "SUCCESSFUL" })), Delivery::NotSent, Some(unreadable)),
+        ("I8: another word", command(&json!([{ "status": "SUCCESS" }])), Delivery::NotSent, Some(unreadable)),
+        ("3: upper case", command(&json!([{ "status": "successful" }])), Delivery::NotSent, Some(unreadable)),
         ("4, error", Step::answer(200, &error_json.to_string()), Delivery::Refused(error), Some("SERVICE_ERROR")),
         (
             "4, error without a summary",
@@ -281,7 +281,7 @@ async fn the_service_gets_the_whole_message_and_the_log_only_a_part_of_the_numbe
     let report = json!([{
         "status": "SUCCESSFUL", "provider": "ACME-SMS", "transactionId": "tx-88120", "transactionMetadata": "Duration=140ms",
     }]);
-    let phone = Phone::with_hook(vec![command(report)], TelephonyParts::default()).await;
+    let phone = Phone::with_hook(vec![command(&report)], TelephonyParts::default()).await;
     assert_eq!(phone.send().await, Delivery::Sent);
     let document = phone.documents().remove(0);
     let hook = hook::hook(BuiltInType::Telephony, "").id;
@@ -319,7 +319,7 @@ async fn the_service_gets_the_whole_message_and_the_log_only_a_part_of_the_numbe
 
 #[tokio::test]
 async fn each_purpose_and_channel_has_its_request_type_and_its_event() {
-    let phone = Phone::with_hook(vec![command(json!([{ "status": "PENDING" }]))], TelephonyParts::default()).await;
+    let phone = Phone::with_hook(vec![command(&json!([{ "status": "PENDING" }]))], TelephonyParts::default()).await;
     let (sms, voice) = (PasscodeChannel::Sms, PasscodeChannel::Voice);
     let rows = [
         (TelephonyFlow::PreEnrollment, sms, "pre-enrollment", "system.sms.send_phone_verification_message"),
@@ -352,7 +352,7 @@ async fn no_event_has_the_code_the_text_or_the_number() {
     }]);
     let error = json!({ "error": { "errorSummary": loud }, "debugContext": { "told": loud } });
     let steps =
-        vec![command(report), Step::answer(200, &error.to_string()), Step::answer(500, &loud), command(json!(loud))];
+        vec![command(&report), Step::answer(200, &error.to_string()), Step::answer(500, &loud), command(&json!(loud))];
     let count = steps.len();
     let phone = Phone::with_hook(steps, TelephonyParts::default()).await;
     for _ in 0..count {
@@ -435,9 +435,9 @@ async fn providers_are_asked_in_order_until_one_takes_the_message() {
 async fn a_second_endpoint_sends_what_the_hook_has_not() {
     let report = json!([{ "status": "SUCCESSFUL", "provider": "SECOND", "transactionId": "s-1" }]);
     for (step, expected, provider) in [
-        (command(report), Delivery::Sent, Some("SECOND")),
-        (command(json!([{ "status": "PENDING" }])), Delivery::Sent, Some("ENDPOINT")),
-        (command(json!([{ "status": "FAILED" }])), refused("no"), None),
+        (command(&report), Delivery::Sent, Some("SECOND")),
+        (command(&json!([{ "status": "PENDING" }])), Delivery::Sent, Some("ENDPOINT")),
+        (command(&json!([{ "status": "FAILED" }])), refused("no"), None),
         (Step::answer(500, ""), refused("no"), None),
     ] {
         let second = Service::start(vec![step], None).await.unwrap();
