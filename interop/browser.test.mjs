@@ -20,6 +20,7 @@ const PASSWORD_HOOK = "com.okta.user.credential.password.import";
 const BRAND = "Northwind & Sons";
 const INVITATION = "SPRING-44";
 const EXPIRED = "This invitation has expired.";
+const NO_NUMBER = "An employee number has digits only.";
 const OLD_PASSWORD = "U*U";
 /** As long as no line of a phone. */
 const LONG_LOGIN = "wilhelmina.featherstonehaugh-montgomery@research-and-development.partners.example";
@@ -58,19 +59,26 @@ after(async () => {
   assert.equal(status, server && 0, "the server drains and ends with status 0");
 });
 
-/** The customer's service: people need an invitation, and it knows the password of the old system. */
-function answer({ eventType, data }) {
+/** The customer's service: people need an invitation, users a number, and it knows the password of the old system. */
+function answer({ eventType, requestType, data }) {
   if (eventType === PASSWORD_HOOK) {
     const credential = data.context.credential.password === OLD_PASSWORD ? "VERIFIED" : "UNVERIFIED";
     return { commands: [{ type: "com.okta.action.update", value: { credential } }] };
   }
   if (eventType !== REGISTRATION_HOOK) return {};
+  if (requestType === "progressive.profile") {
+    const isNumber = /^[0-9]+$/.test(data.userProfileUpdate.employeeNumber);
+    return isNumber ? {} : refusal("data.userProfileUpdate.employeeNumber", NO_NUMBER);
+  }
   if (data.userProfile.inviteCode === INVITATION) {
     return { commands: [{ type: "com.okta.user.profile.update", value: { department: "Partners" } }] };
   }
-  const place = { locationType: "body", location: "data.userProfile.inviteCode", domain: "end-user" };
-  const cause = { errorSummary: EXPIRED, reason: "INVITE_EXPIRED", ...place };
-  return { error: { errorSummary: "Registration refused", errorCauses: [cause] } };
+  return refusal("data.userProfile.inviteCode", EXPIRED);
+}
+
+function refusal(location, errorSummary) {
+  const cause = { errorSummary, reason: "REFUSED", locationType: "body", location, domain: "end-user" };
+  return { error: { errorSummary: "Refused", errorCauses: [cause] } };
 }
 
 /** The application that people sign in to: its page says what has arrived. */
@@ -102,17 +110,19 @@ async function letPeopleSignUp() {
   const { id } = await call("POST", "/api/v1/policies", policy);
   const [rule] = await call("GET", `/api/v1/policies/${id}/rules`);
   const attribute = (name, label, required = true) => ({ name, label, required });
-  world.setVerification = (emailVerification) => {
+  world.setPolicy = ({ emailVerification, asksUsers = false }) => {
     const profileEnrollment = {
       access: "ALLOW",
       unknownUserAction: "REGISTER",
       activationRequirements: { emailVerification },
+      progressiveProfilingAction: asksUsers ? "ENABLED" : "DISABLED",
       profileAttributes: [
         attribute("firstName", "First name"),
         attribute("lastName", "Last name"),
         attribute("email", "Email"),
         attribute("newsletter", "Do you want our newsletter?", false),
         attribute("inviteCode", "Invitation code"),
+        ...(asksUsers ? [attribute("employeeNumber", "Employee number")] : []),
       ],
       preRegistrationInlineHooks: [{ inlineHookId: hook.id }],
     };
@@ -215,7 +225,7 @@ const lookOf = (page) => (name) => checkAccessibility(page, name, PICTURES);
 const calls = (type) => service.calls.filter(({ document }) => document.eventType === type);
 
 test("a person signs up, corrects what the hook refuses, verifies the address, and signs in", async () => {
-  await world.setVerification(true);
+  await world.setPolicy({ emailVerification: true });
   const page = await chromium.newPage();
   const look = lookOf(page);
   const person = { login: LONG_LOGIN, password: "Lantern-7-harbour" };
@@ -253,7 +263,7 @@ test("a person signs up, corrects what the hook refuses, verifies the address, a
 });
 
 test("without scripts, a person signs up and is at the application, signed in", async () => {
-  await world.setVerification(false);
+  await world.setPolicy({ emailVerification: false });
   const page = await chromium.newPage();
   await page.runScripts(false);
   const { url, arrived } = authorization();
@@ -305,6 +315,34 @@ test("a person signs in with the password of the old system, and again without i
   await signIn(page, { login, password: OLD_PASSWORD });
   assert.equal(await second.arrived(page), id);
   assert.equal(calls(PASSWORD_HOOK).length, 2, "the password is here, and nobody is asked");
+});
+
+test("a user is asked at sign-in for what the profile lacks, and corrects what the hook refuses", async (context) => {
+  await world.setPolicy({ emailVerification: true, asksUsers: true });
+  context.after(() => world.setPolicy({ emailVerification: true }));
+  const user = { login: `asked.${LONG_LOGIN}`, password: "Lantern-7-harbour" };
+  const profile = { login: user.login, email: "asked@partners.example", firstName: "Noor", lastName: "Haddad" };
+  const credentials = { password: { value: user.password } };
+  const { id } = await call("POST", "/api/v1/users?activate=true", { profile, credentials });
+  const page = await chromium.newPage();
+  const look = lookOf(page);
+  const { url, arrived } = authorization();
+  await page.go(url);
+  await shown(page, "Sign in");
+  await signIn(page, user);
+  await shown(page, "Complete your profile");
+  await look("profile");
+  await fillIn(page, { "userProfile.inviteCode": INVITATION, "userProfile.employeeNumber": "none" });
+  await submit(page);
+  await shown(page, "Error: Complete your profile");
+  const { gap: _, ...field } = await fieldOf(page, "userProfile.employeeNumber");
+  assert.deepEqual(field, { text: NO_NUMBER, isNextTo: true, isTold: true, isInvalid: "true", isFocused: true });
+  assert.equal(await valueOf(page, "userProfile.inviteCode"), INVITATION, "what was typed is kept");
+  await look("profile-refused");
+  await fillIn(page, { "userProfile.employeeNumber": "4821" });
+  await submit(page);
+  assert.equal(await arrived(page), id);
+  assert.equal((await call("GET", `/api/v1/users/${id}`)).profile.employeeNumber, "4821");
 });
 
 for (const [what, { title, create, lifecycle, member, name }] of Object.entries({
