@@ -19,8 +19,8 @@ use crate::{
     log::event,
 };
 
-/// Bytes of the small file system: room for a new database and little more.
-const DISK_BYTES: u64 = 2 * 1_024 * 1_024;
+/// Bytes of the small file system: room for a new database, the log of its making and little more.
+const DISK_BYTES: u64 = 3 * 1_024 * 1_024;
 
 /// The changes of a run and their results.
 #[derive(Default)]
