@@ -173,6 +173,8 @@ ids! {
     RefreshTokenId "oar" "refresh token";
     /// A session (its id, never the cookie's value).
     SessionId "102" "session";
+    /// A factor of a user.
+    FactorId "uft" "factor";
 }
 
 /// The id of one request to Tenterhook: 32 hexadecimal characters (`observed.md` 1, line 13).

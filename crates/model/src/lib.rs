@@ -16,6 +16,7 @@ mod configuration_kind;
 mod enrollment_policy;
 mod expression;
 mod extension_point;
+mod factor;
 mod grant;
 mod group;
 mod group_filter;
@@ -66,6 +67,10 @@ pub use expression::{
     ExpressionProblem, GROUPS_RETURNED_MAX, Inputs, Template, suggestion,
 };
 pub use extension_point::ExtensionPoint;
+pub use factor::{
+    CodePurpose, FACTOR_ATTEMPTS_MAX, FACTOR_CODE_SECONDS, FACTOR_LOCK_SECONDS, FACTOR_RESEND_SECONDS, Factor,
+    FactorCode, FactorMethod, FactorStatus, FactorType, MalformedTotpSecret, NewFactor, TOTP_SECRET_BYTES, TotpSecret,
+};
 pub use grant::{AuthorizationCode, CodeState, IssuedAccessToken, RefreshToken, RefreshTokenState, Session};
 pub use group::{
     EVERYONE_NAME, GROUP_DESCRIPTION_CHARACTERS_MAX, GROUP_NAME_CHARACTERS_MAX, GROUPS_MAX, Group, GroupKind,

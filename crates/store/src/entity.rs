@@ -577,6 +577,66 @@ pub(crate) mod authn_token {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Factors of users.
+pub(crate) mod factor {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "factors")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) org_id: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) id: String,
+        pub(crate) user_id: String,
+        pub(crate) factor_type: String,
+        pub(crate) status: String,
+        /// Of a phone, in E.164 form.
+        pub(crate) phone_number: Option<String>,
+        pub(crate) phone_extension: Option<String>,
+        /// Of an authenticator app, encrypted.
+        pub(crate) secret: Option<String>,
+        pub(crate) created_us: i64,
+        pub(crate) last_updated_us: i64,
+        /// When a code was last sent to the phone.
+        pub(crate) sent_us: Option<i64>,
+        /// The last time step of which a code was accepted (RFC 6238 section 5.2).
+        pub(crate) last_step: Option<i64>,
+        /// Attempts since the last one that was right, or since there was none for a while.
+        pub(crate) attempts: i64,
+        pub(crate) attempted_us: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Passcodes that were sent to phones of factors.
+pub(crate) mod factor_code {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "factor_codes")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) org_id: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) factor_id: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub(crate) purpose: String,
+        /// Of the digits, keyed.
+        pub(crate) hash: String,
+        pub(crate) expires_us: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// Logouts in progress.
 pub(crate) mod saml_logout {
     use sea_orm::entity::prelude::*;

@@ -1,10 +1,11 @@
-//! Encryption of secrets at rest: AES-256-GCM, with the owner of a ciphertext (org, row, field) as associated data.
+//! Encryption of secrets at rest: AES-256-GCM, with the owner of a ciphertext (org, row, field) as associated data. Keyed hashes
+//! (HMAC-SHA-256) of secrets that are short, such as passcodes: without a master key nobody can try all of them.
 
 use std::fmt;
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    digest, rand,
+    digest, hmac, rand,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tenterhook_contract::Secret;
@@ -13,14 +14,22 @@ use crate::StoreError;
 
 /// The prefix of every key and every ciphertext; another number would mean another algorithm.
 const VERSION: &str = "v1";
+/// What the keys of keyed hashes are derived with, so that they are no keys of encryption.
+const SHORT_SECRETS: &[u8] = b"tenterhook short secrets v1";
 /// Bytes of a key's id.
 const KEY_ID_BYTES: usize = 6;
 
 /// The master keys: the first encrypts, all decrypt.
 pub struct Keyring {
-    keys: Vec<(String, LessSafeKey)>,
+    keys: Vec<MasterKey>,
     /// Hash of the keys in order, to compare keyrings.
     sha256: [u8; 32],
+}
+
+struct MasterKey {
+    id: String,
+    encryption: LessSafeKey,
+    hash: hmac::Key,
 }
 
 /// Why a text is not a keyring.
@@ -47,6 +56,13 @@ impl SecretOwner<'_> {
         // Lengths come first, so that no two owners have the same bytes.
         let parts = [self.org, self.row, self.field];
         parts.iter().flat_map(|part| (part.len() as u64).to_be_bytes().into_iter().chain(part.bytes())).collect()
+    }
+
+    /// What is hashed of a secret: its owner, then itself.
+    fn hashed(&self, secret: &str) -> Vec<u8> {
+        let mut bytes = self.associated_data();
+        bytes.extend_from_slice(secret.as_bytes());
+        bytes
     }
 }
 
@@ -86,7 +102,7 @@ impl Keyring {
     #[expect(clippy::disallowed_methods, reason = "a nonce must never repeat, so no caller may choose it")]
     pub(crate) fn encrypt(&self, owner: SecretOwner<'_>, secret: &Secret) -> Result<String, StoreError> {
         let failed = || StoreError::Database(format!("encrypting a secret of {} failed", owner.row));
-        let (id, key) = self.keys.first().ok_or_else(failed)?;
+        let MasterKey { id, encryption: key, .. } = self.keys.first().ok_or_else(failed)?;
         let mut nonce = [0; NONCE_LEN];
         rand::fill(&mut nonce).map_err(|_| failed())?;
         let mut bytes = secret.expose().as_bytes().to_vec();
@@ -100,7 +116,7 @@ impl Keyring {
     pub(crate) fn decrypt(&self, owner: SecretOwner<'_>, stored: &str) -> Result<Secret, StoreError> {
         let what = || format!("{} ({})", owner.row, owner.field);
         if let Some(id) = key_id(stored)
-            && self.keys.iter().all(|(known, _)| known != id)
+            && self.keys.iter().all(|known| known.id != id)
         {
             return Err(StoreError::KeyMissing { what: what(), key: id.to_owned() });
         }
@@ -115,19 +131,41 @@ impl Keyring {
         self.encrypt(owner, &self.decrypt(owner, stored)?).map(Some)
     }
 
+    /// The keyed hash of a short secret under the current key.
+    pub(crate) fn hash_short(&self, owner: SecretOwner<'_>, secret: &str) -> Result<String, StoreError> {
+        let failed = || StoreError::Database(format!("hashing a secret of {} failed", owner.row));
+        let MasterKey { id, hash, .. } = self.keys.first().ok_or_else(failed)?;
+        let tag = hmac::sign(hash, &owner.hashed(secret));
+        Ok(format!("{VERSION}.{id}.{}", URL_SAFE_NO_PAD.encode(tag)))
+    }
+
+    /// Whether a stored keyed hash is that of this secret of this owner. Takes the same time wherever the hashes differ.
+    pub(crate) fn is_hash_of(&self, owner: SecretOwner<'_>, stored: &str, secret: &str) -> Result<bool, StoreError> {
+        let what = || format!("{} ({})", owner.row, owner.field);
+        let Some((id, tag)) = stored.strip_prefix(VERSION).and_then(|rest| rest.strip_prefix('.')?.split_once('.'))
+        else {
+            return Err(StoreError::Undecryptable { what: what() });
+        };
+        let Some(key) = self.keys.iter().find(|known| known.id == id) else {
+            return Err(StoreError::KeyMissing { what: what(), key: id.to_owned() });
+        };
+        let tag = URL_SAFE_NO_PAD.decode(tag).map_err(|_| StoreError::Undecryptable { what: what() })?;
+        Ok(hmac::verify(&key.hash, &owner.hashed(secret), &tag).is_ok())
+    }
+
     /// Ids of all keys, the current one first. They are no secrets.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
-        self.keys.iter().map(|(id, _)| id.as_str())
+        self.keys.iter().map(|key| key.id.as_str())
     }
 
     /// Id of the current key.
     pub fn current(&self) -> Option<&str> {
-        self.keys.first().map(|(id, _)| id.as_str())
+        self.keys.first().map(|key| key.id.as_str())
     }
 
     fn open(&self, owner: SecretOwner<'_>, stored: &str) -> Option<String> {
         let (id, whole) = stored.strip_prefix(VERSION)?.strip_prefix('.')?.split_once('.')?;
-        let (_, key) = self.keys.iter().find(|(known, _)| known == id)?;
+        let key = &self.keys.iter().find(|known| known.id == id)?.encryption;
         let whole = URL_SAFE_NO_PAD.decode(whole).ok()?;
         let (nonce, ciphertext) = whole.split_at_checked(NONCE_LEN)?;
         let mut bytes = ciphertext.to_vec();
@@ -147,7 +185,7 @@ impl Eq for Keyring {}
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_list().entries(self.keys.iter().map(|(id, _)| id)).finish()
+        formatter.debug_list().entries(self.ids()).finish()
     }
 }
 
@@ -168,13 +206,18 @@ fn key_id(stored: &str) -> Option<&str> {
     stored.strip_prefix(VERSION)?.strip_prefix('.')?.split_once('.').map(|(id, _)| id)
 }
 
-fn parse_key(line: &str) -> Option<(String, LessSafeKey)> {
+fn parse_key(line: &str) -> Option<MasterKey> {
     let (id, key) = line.strip_prefix(VERSION)?.strip_prefix('.')?.split_once('.')?;
     if id.is_empty() {
         return None;
     }
-    let key = UnboundKey::new(&AES_256_GCM, &URL_SAFE_NO_PAD.decode(key).ok()?).ok()?;
-    Some((id.to_owned(), LessSafeKey::new(key)))
+    let bytes = URL_SAFE_NO_PAD.decode(key).ok()?;
+    let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &bytes), SHORT_SECRETS);
+    Some(MasterKey {
+        id: id.to_owned(),
+        encryption: LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &bytes).ok()?),
+        hash: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()),
+    })
 }
 
 #[cfg(test)]
@@ -203,6 +246,32 @@ mod tests {
         }
         let other = Keyring::from_text(&Keyring::generate_text()).unwrap();
         assert!(other.decrypt(OWNER, &stored).is_err());
+    }
+
+    #[test]
+    fn a_keyed_hash_fits_its_secret_its_place_and_its_key_only() {
+        let (old, new) = (Keyring::generate_text(), Keyring::generate_text());
+        let ring = |texts: &[&Secret]| {
+            let lines: Vec<_> = texts.iter().map(|text| text.expose()).collect();
+            Keyring::from_text(&Secret::new(lines.join("\n"))).unwrap()
+        };
+        let (keyring, secret) = (ring(&[&old]), "048213");
+        let stored = keyring.hash_short(OWNER, secret).unwrap();
+        assert!(!stored.contains("048213"));
+        assert!(keyring.is_hash_of(OWNER, &stored, secret).unwrap());
+        assert!(ring(&[&new, &old]).is_hash_of(OWNER, &stored, secret).unwrap(), "an older key still counts");
+        assert!(!keyring.is_hash_of(OWNER, &stored, "048214").unwrap());
+        for owner in [
+            SecretOwner { org: "other", ..OWNER },
+            SecretOwner { row: "other", ..OWNER },
+            SecretOwner { field: "other", ..OWNER },
+        ] {
+            assert!(!keyring.is_hash_of(owner, &stored, secret).unwrap(), "{owner:?}");
+        }
+        let other = ring(&[&new]);
+        assert!(matches!(other.is_hash_of(OWNER, &stored, secret), Err(StoreError::KeyMissing { .. })));
+        assert!(matches!(keyring.is_hash_of(OWNER, "048213", secret), Err(StoreError::Undecryptable { .. })));
+        assert_ne!(other.hash_short(OWNER, secret).unwrap().rsplit('.').next(), stored.rsplit('.').next());
     }
 
     #[test]

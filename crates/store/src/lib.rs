@@ -17,6 +17,7 @@ mod database_file;
 mod directory_bench;
 mod entity;
 mod error;
+mod factors;
 mod grants;
 mod groups;
 mod heavy_reads;
@@ -37,6 +38,7 @@ mod migrated;
 mod migration;
 mod migration_authn;
 mod migration_changes;
+mod migration_factors;
 mod migration_groups;
 mod migration_hosts;
 mod migration_indexes;
@@ -82,6 +84,7 @@ pub use database::{CONNECTIONS_MIN, ConnectionFigures, StartTurn, StoreConfig, S
 #[cfg(feature = "bench")]
 pub use directory_bench::{DirectoryQuery, MARKERS, copy_id};
 pub use error::{CommitError, StoreError};
+pub use factors::{Attempt, Challenge};
 pub use grants::Rotated;
 pub use key_check::KeyCheck;
 pub use keyring::{Keyring, KeyringError};

@@ -55,12 +55,24 @@ impl MasterKeys {
     /// # Errors
     /// [`StoreError::KeyMissing`] when the key is still missing.
     pub(crate) fn decrypt(&self, owner: SecretOwner<'_>, stored: &str) -> Result<Secret, StoreError> {
-        match self.current().decrypt(owner, stored) {
+        self.with_newest(|keyring| keyring.decrypt(owner, stored))
+    }
+
+    /// Whether a stored keyed hash is that of this short secret. When its key is missing, the keys are read again.
+    ///
+    /// # Errors
+    /// [`StoreError::KeyMissing`] when the key is still missing.
+    pub(crate) fn is_hash_of(&self, owner: SecretOwner<'_>, stored: &str, secret: &str) -> Result<bool, StoreError> {
+        self.with_newest(|keyring| keyring.is_hash_of(owner, stored, secret))
+    }
+
+    fn with_newest<T>(&self, read: impl Fn(&Keyring) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match read(&self.current()) {
             Err(StoreError::KeyMissing { .. }) => {
                 self.read_anew();
-                self.current().decrypt(owner, stored)
+                read(&self.current())
             }
-            decrypted => decrypted,
+            read => read,
         }
     }
 

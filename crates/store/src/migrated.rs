@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DatabaseTransaction};
 
 use crate::{StoreConfig, StoreError, database::reach, migration::STEPS, migrator};
 
@@ -53,11 +53,6 @@ pub(crate) async fn connect(config: &StoreConfig) -> Result<Option<DatabaseConne
 /// The names of this version's migrations.
 fn known() -> BTreeSet<String> {
     STEPS.iter().map(|step| step.name().to_owned()).collect()
-}
-
-/// Whether no server has ever migrated the database.
-pub(crate) async fn is_empty(connection: &impl ConnectionTrait) -> Result<bool, DbErr> {
-    Ok(migrator::applied(connection).await?.is_empty())
 }
 
 /// Brings the schema to this version, in the transaction of a server that starts. Returns whether the database was empty.

@@ -10,6 +10,7 @@ use crate::{
     log_marks::STRETCH_US,
     migration_authn::AuthnTokens,
     migration_changes::Changes,
+    migration_factors::Factors,
     migration_groups::Groups,
     migration_hosts::Hosts,
     migration_indexes::Indexes,
@@ -27,7 +28,7 @@ use crate::{
 };
 
 /// All steps, in their order. A new one is added at the end.
-pub(crate) const STEPS: [&dyn Step; 21] = [
+pub(crate) const STEPS: [&dyn Step; 22] = [
     &Foundation,
     &Expiry,
     &ConfigurationMark,
@@ -48,6 +49,7 @@ pub(crate) const STEPS: [&dyn Step; 21] = [
     &SingleUseLinks,
     &AuthnTokens,
     &ReplacedSessions,
+    &Factors,
     &Proofs,
 ];
 

@@ -20,6 +20,7 @@ use crate::{
     authn_tokens,
     configuration::signing_keys,
     entity::{access_token, authn_token, user},
+    factors::of_user as factors_of_user,
     groups::{group_rows, member_ids, of_user},
     orgs::of_host,
     user_access::valid_access_of,
@@ -392,6 +393,19 @@ async fn tokens_are_found_by_indexes(config: &StoreConfig) {
     check(&store, find(authn_tokens::expired(100)).limit(100), &["authn_tokens_expiry"]).await;
 }
 
+async fn factors_are_found_by_their_user(config: &StoreConfig) {
+    let store = open(config).await;
+    let user = "'00u' || CAST(10000 + n AS VARCHAR) || '000000000000'";
+    let users = "users (org_id, id, login_key, document, version, keyed_version)";
+    fill(&store, users, &format!("org, {user}, CAST(n AS VARCHAR), '{{}}', 0, 0")).await;
+    let columns =
+        "factors (org_id, id, user_id, factor_type, status, created_us, last_updated_us, attempts, attempted_us)";
+    let values = format!("org, 'uft' || CAST(n AS VARCHAR), {user}, 'sms', 'ACTIVE', 0, 0, 0, 0");
+    fill(&store, columns, &values).await;
+    let found = factors_of_user(&org(), &"00u10777000000000000".parse().unwrap());
+    check_each(&store, "factors", async || check(&store, found.clone(), &["factors_user"]).await).await;
+}
+
 /// Runs a test body on each database.
 macro_rules! on_both_databases {
     ($($name:ident $sqlite:ident $postgres:ident)*) => {$(
@@ -416,5 +430,6 @@ on_both_databases! {
     groups_and_assignments_are_found_by_indexes groups_and_assignments_are_found_by_indexes_on_sqlite groups_and_assignments_are_found_by_indexes_on_postgres
     orgs_are_found_by_an_index_of_hosts orgs_are_found_by_an_index_of_hosts_on_sqlite orgs_are_found_by_an_index_of_hosts_on_postgres
     tokens_are_found_by_indexes tokens_are_found_by_indexes_on_sqlite tokens_are_found_by_indexes_on_postgres
+    factors_are_found_by_their_user factors_are_found_by_their_user_on_sqlite factors_are_found_by_their_user_on_postgres
     signing_keys_are_found_by_an_index signing_keys_are_found_by_an_index_on_sqlite signing_keys_are_found_by_an_index_on_postgres
 }

@@ -9,7 +9,8 @@ use sea_orm::{
 
 use crate::{
     Store, StoreError,
-    entity::{authorization_code, configuration_object, refresh_token, session_app},
+    entity::{authorization_code, configuration_object, factor, refresh_token, session_app},
+    factors::SECRET,
     grants::{FROZEN_TOKENS, SUCCESSOR},
     keyring::SecretOwner,
     saml_sessions::{SUBJECT, row_of},
@@ -47,8 +48,9 @@ impl Store {
         let objects = configuration_object::Entity::find().count(reader).await?;
         let successors = refresh_token::Entity::find().filter(refresh_token::Column::Successor.is_not_null());
         let apps = session_app::Entity::find().count(reader).await?;
-        let rows =
-            objects + apps + authorization_code::Entity::find().count(reader).await? + successors.count(reader).await?;
+        let factors = factor::Entity::find().filter(factor::Column::Secret.is_not_null()).count(reader).await?;
+        let codes = authorization_code::Entity::find().count(reader).await?;
+        let rows = objects + apps + factors + codes + successors.count(reader).await?;
         let mut done = Rotation { rows, ..Rotation::default() };
         for _ in 0..ROUNDS_MAX {
             (done.seen, done.contended) = (0, 0);
@@ -56,6 +58,7 @@ impl Store {
             self.rotate_codes(&mut done, &mut progress).await?;
             self.rotate_successors(&mut done, &mut progress).await?;
             self.rotate_session_apps(&mut done, &mut progress).await?;
+            self.rotate_factors(&mut done, &mut progress).await?;
             if done.contended == 0 {
                 break;
             }
@@ -150,6 +153,36 @@ impl Store {
                     .filter(Column::OrgId.eq(&row.org_id))
                     .filter(Column::Id.eq(&row.id))
                     .filter(Column::Successor.eq(stored))
+                    .exec(&self.connections.writer)
+                    .await?;
+                done.count(updated.rows_affected, 1);
+            }
+            progress(*done);
+        }
+    }
+
+    async fn rotate_factors(&self, done: &mut Rotation, progress: &mut impl FnMut(Rotation)) -> Result<(), StoreError> {
+        use factor::{Column, Entity};
+        let mut after = (String::new(), String::new());
+        loop {
+            let (org, id) = &after;
+            let same_org = Condition::all().add(Column::OrgId.eq(org)).add(Column::Id.gt(id));
+            let rest = Condition::any().add(Column::OrgId.gt(org)).add(same_org);
+            let rows = Entity::find().filter(rest).filter(Column::Secret.is_not_null());
+            let rows = rows.order_by_asc(Column::OrgId).order_by_asc(Column::Id).limit(BATCH);
+            let rows = rows.all(&self.connections.reader).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = (last.org_id.clone(), last.id.clone());
+            for row in &rows {
+                done.seen += 1;
+                let Some(stored) = &row.secret else { continue };
+                let owner = SecretOwner { org: &row.org_id, row: &row.id, field: SECRET };
+                let Some(renewed) = self.keyring().renew(owner, stored)? else { continue };
+                let updated = Entity::update_many()
+                    .col_expr(Column::Secret, Expr::value(renewed))
+                    .filter(Column::OrgId.eq(&row.org_id))
+                    .filter(Column::Id.eq(&row.id))
+                    .filter(Column::Secret.eq(stored))
                     .exec(&self.connections.writer)
                     .await?;
                 done.count(updated.rows_affected, 1);

@@ -21,8 +21,8 @@ use crate::{
     database::{ConnectionFigures, Connections, StartTurn},
     database_file::Role,
     entity::{
-        access_token, authn_token, authorization_code, log_entry, log_event, log_mark, log_name, refresh_token,
-        saml_logout, saml_request, session, session_app, single_use_link,
+        access_token, authn_token, authorization_code, factor_code, log_entry, log_event, log_mark, log_name,
+        refresh_token, saml_logout, saml_request, session, session_app, single_use_link,
     },
     grants::SUCCESSOR_SECONDS_MAX,
     heavy_reads::HeavyReads,
@@ -210,6 +210,7 @@ impl Store {
         removed += self.remove::<saml_logout::Entity>(saml_logout::Column::ExpiresUs.lt(us)).await?;
         removed += self.remove::<single_use_link::Entity>(single_use_link::Column::ExpiresUs.lt(us)).await?;
         removed += self.remove::<authn_token::Entity>(authn_tokens::expired(us)).await?;
+        removed += self.remove::<factor_code::Entity>(factor_code::Column::ExpiresUs.lt(us)).await?;
         let of_no_use = now.plus_seconds(-SUCCESSOR_SECONDS_MAX).as_micros();
         let forget = refresh_token::Column::UsedUs.lt(of_no_use).and(refresh_token::Column::Successor.is_not_null());
         self.in_batches::<refresh_token::Entity>(forget, Some(refresh_token::Column::Successor)).await?;
@@ -327,6 +328,11 @@ impl Store {
 
     pub(crate) fn decrypt(&self, org: &OrgId, row: &str, field: &str, stored: &str) -> Result<Secret, StoreError> {
         self.keys.decrypt(SecretOwner { org: org.as_str(), row, field }, stored)
+    }
+
+    /// Whether a stored keyed hash is that of this short secret.
+    pub(crate) fn is_hash_of(&self, owner: SecretOwner<'_>, stored: &str, secret: &str) -> Result<bool, StoreError> {
+        self.keys.is_hash_of(owner, stored, secret)
     }
 
     /// Secrets of a configuration object as one JSON text of ciphertexts.

@@ -8,6 +8,7 @@ mod configuration;
 mod damaged;
 mod database_file;
 mod databases;
+mod factors;
 mod full_disk;
 mod grants;
 mod groups;

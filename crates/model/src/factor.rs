@@ -1,0 +1,289 @@
+//! Factors of users: what a user proves to have besides knowing a password, a phone or an authenticator app.
+//!
+//! A user has at most one factor of each [`FactorType`].
+
+use std::fmt;
+
+use data_encoding::BASE32_NOPAD;
+use tenterhook_contract::{
+    Secret, Timestamp,
+    id::{FactorId, OrgId, UserId},
+};
+
+use crate::{Passcode, PhoneNumber};
+
+/// Bytes of the secret that an authenticator app shares (RFC 4226 section 4, R6 recommends them).
+pub const TOTP_SECRET_BYTES: usize = 20;
+/// How long a passcode that was sent to a phone works.
+pub const FACTOR_CODE_SECONDS: i64 = 300;
+/// How long a factor waits until the next passcode is sent to its phone, as the vendor's does (`telephony.md` section 1).
+pub const FACTOR_RESEND_SECONDS: i64 = 30;
+/// Wrong codes of a factor until it is locked.
+pub const FACTOR_ATTEMPTS_MAX: i64 = 5;
+/// How long a factor is locked after the last attempt that counted. It is no shorter than a passcode works, so that the attempts on one
+/// passcode are [`FACTOR_ATTEMPTS_MAX`] at most.
+pub const FACTOR_LOCK_SECONDS: i64 = 300;
+
+/// A factor of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Factor {
+    /// The id.
+    pub id: FactorId,
+    /// The org.
+    pub org_id: OrgId,
+    /// The user.
+    pub user_id: UserId,
+    /// What the user has.
+    pub method: FactorMethod,
+    /// Whether the user has proven to have it.
+    pub status: FactorStatus,
+    /// When it was enrolled.
+    pub created: Timestamp,
+    /// When it was last changed.
+    pub last_updated: Timestamp,
+}
+
+/// What a user has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FactorMethod {
+    /// A phone that gets passcodes as text messages.
+    Sms(PhoneNumber),
+    /// A phone that is called.
+    Call(PhoneNumber),
+    /// An authenticator app (RFC 6238).
+    Totp(TotpSecret),
+}
+
+/// A factor that is to be enrolled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewFactor {
+    /// A phone that gets passcodes as text messages.
+    Sms(PhoneNumber),
+    /// A phone that is called.
+    Call(PhoneNumber),
+    /// An authenticator app, whose secret is drawn at enrollment.
+    Totp,
+}
+
+/// The kind of a factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FactorType {
+    /// A text message.
+    Sms,
+    /// A call.
+    Call,
+    /// An authenticator app.
+    Totp,
+}
+
+/// Whether a user has proven to have a factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FactorStatus {
+    /// Not yet.
+    PendingActivation,
+    /// The factor is in use.
+    Active,
+}
+
+/// What a passcode that was sent to a phone is for. A code of one purpose is none of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodePurpose {
+    /// It proves that the user has the phone, and activates the factor.
+    Enrollment,
+    /// It proves that somebody who is known to be the user has the phone.
+    Verification,
+}
+
+/// A passcode that was sent to the phone of a factor. A factor has at most one of each purpose; the next one replaces it.
+#[derive(Clone, Debug)]
+pub struct FactorCode {
+    /// What it is for.
+    pub purpose: CodePurpose,
+    /// The digits, known to the user only. They are stored as a keyed hash.
+    pub passcode: Passcode,
+    /// When it stops working.
+    pub expires: Timestamp,
+}
+
+/// The secret that an authenticator app shares. `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TotpSecret([u8; TOTP_SECRET_BYTES]);
+
+/// A text that is not the base32 of such a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not {TOTP_SECRET_BYTES} bytes in base32")]
+pub struct MalformedTotpSecret;
+
+impl FactorType {
+    /// Every type, in the order of the catalogue.
+    pub const ALL: [Self; 3] = [Self::Sms, Self::Call, Self::Totp];
+
+    /// The vendor's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sms => "sms",
+            Self::Call => "call",
+            Self::Totp => "token:software:totp",
+        }
+    }
+
+    /// The vendor's name of what verifies it.
+    pub const fn provider(self) -> &'static str {
+        match self {
+            Self::Sms | Self::Call => "OKTA",
+            Self::Totp => "GOOGLE",
+        }
+    }
+
+    /// The vendor's name in log events.
+    pub const fn log_name(self) -> &'static str {
+        match self {
+            Self::Sms => "SMS_FACTOR",
+            Self::Call => "CALL_FACTOR",
+            Self::Totp => "GOOGLE_AUTHENTICATOR",
+        }
+    }
+
+    /// What people call it.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Sms => "SMS Authentication",
+            Self::Call => "Voice Call Authentication",
+            Self::Totp => "Google Authenticator",
+        }
+    }
+}
+
+impl std::str::FromStr for FactorType {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|known| known.as_str() == text).ok_or(())
+    }
+}
+
+impl FactorMethod {
+    /// The kind.
+    pub const fn factor_type(&self) -> FactorType {
+        match self {
+            Self::Sms(_) => FactorType::Sms,
+            Self::Call(_) => FactorType::Call,
+            Self::Totp(_) => FactorType::Totp,
+        }
+    }
+
+    /// The phone; `None` of an authenticator app.
+    pub const fn phone(&self) -> Option<&PhoneNumber> {
+        match self {
+            Self::Sms(phone) | Self::Call(phone) => Some(phone),
+            Self::Totp(_) => None,
+        }
+    }
+}
+
+impl NewFactor {
+    /// The kind.
+    pub const fn factor_type(&self) -> FactorType {
+        match self {
+            Self::Sms(_) => FactorType::Sms,
+            Self::Call(_) => FactorType::Call,
+            Self::Totp => FactorType::Totp,
+        }
+    }
+}
+
+impl FactorStatus {
+    /// The vendor's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PendingActivation => "PENDING_ACTIVATION",
+            Self::Active => "ACTIVE",
+        }
+    }
+}
+
+impl std::str::FromStr for FactorStatus {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        [Self::PendingActivation, Self::Active].into_iter().find(|known| known.as_str() == text).ok_or(())
+    }
+}
+
+impl CodePurpose {
+    /// The name in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enrollment => "ENROLLMENT",
+            Self::Verification => "VERIFICATION",
+        }
+    }
+}
+
+impl TotpSecret {
+    /// A secret of random bytes.
+    pub const fn new(bytes: [u8; TOTP_SECRET_BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes, for the one place that computes codes.
+    pub const fn as_bytes(&self) -> &[u8; TOTP_SECRET_BYTES] {
+        &self.0
+    }
+
+    /// As people type it into an app: base32 without padding (RFC 4648 section 6).
+    ///
+    /// ```
+    /// use tenterhook_model::TotpSecret;
+    /// let secret = TotpSecret::new(*b"12345678901234567890");
+    /// assert_eq!(secret.to_base32().expose(), "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
+    /// assert_eq!(TotpSecret::from_base32(&secret.to_base32()), Ok(secret));
+    /// ```
+    pub fn to_base32(&self) -> Secret {
+        Secret::new(BASE32_NOPAD.encode(&self.0))
+    }
+
+    /// The secret of its base32.
+    ///
+    /// # Errors
+    /// When the text is not base32 of [`TOTP_SECRET_BYTES`] bytes.
+    pub fn from_base32(text: &Secret) -> Result<Self, MalformedTotpSecret> {
+        let bytes = BASE32_NOPAD.decode(text.expose().as_bytes()).map_err(|_| MalformedTotpSecret)?;
+        bytes.try_into().map(Self).map_err(|_| MalformedTotpSecret)
+    }
+}
+
+impl fmt::Debug for TotpSecret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("TotpSecret(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for known in FactorType::ALL {
+            assert_eq!(known.as_str().parse(), Ok(known));
+        }
+        for known in [FactorStatus::PendingActivation, FactorStatus::Active] {
+            assert_eq!(known.as_str().parse(), Ok(known));
+        }
+        assert!("SMS".parse::<FactorType>().is_err());
+    }
+
+    #[test]
+    fn a_secret_is_not_printed_and_one_of_another_length_is_refused() {
+        let secret = TotpSecret::new([0x5a; TOTP_SECRET_BYTES]);
+        let shown = format!("{:?}", FactorMethod::Totp(secret.clone()));
+        assert!(!shown.contains("90") && !shown.contains(secret.to_base32().expose()), "{shown}");
+        for text in ["", "GEZDGNBVGY3TQOJQ", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJ1", "gezdgnbvgy3tqojqgezdgnbvgy3tqojq"] {
+            assert_eq!(TotpSecret::from_base32(&Secret::new(text)), Err(MalformedTotpSecret), "{text}");
+        }
+        assert_eq!(TotpSecret::from_base32(&secret.to_base32()).unwrap(), secret);
+    }
+}

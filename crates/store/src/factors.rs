@@ -1,0 +1,376 @@
+//! Factors of users and the passcodes of their phones. That only one of several concurrent uses of a code counts, and how often codes are
+//! tried and sent, is decided by the database. Every transaction writes the row of the factor before those of its codes.
+
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, Select, UpdateMany,
+    sea_query::{Expr, ExprTrait as _, SimpleExpr},
+};
+use tenterhook_contract::{
+    Timestamp,
+    id::{FactorId, OrgId, UserId},
+};
+use tenterhook_model::{
+    CodePurpose, FACTOR_ATTEMPTS_MAX, FACTOR_LOCK_SECONDS, FACTOR_RESEND_SECONDS, Factor, FactorCode, FactorMethod,
+    FactorStatus, FactorType, Passcode, PhoneNumber, TotpSecret,
+};
+
+use crate::{
+    Store, StoreError,
+    entity::{
+        factor::{ActiveModel, Column, Entity, Model},
+        factor_code,
+    },
+    keyring::SecretOwner,
+    store::{duplicate, missing, parse},
+};
+
+/// Name of the secret of an authenticator app.
+pub(crate) const SECRET: &str = "secret";
+/// What errors call a factor.
+const FACTOR: &str = "factor";
+
+/// Whether a passcode may be sent to a phone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Challenge {
+    /// It may: the factor has the passcode, and nobody else sends one for a while.
+    Begun,
+    /// One was sent a moment ago. Nothing was changed.
+    TooSoon,
+    /// The factor was removed, or has another status. Nothing was changed.
+    Gone,
+}
+
+/// Whether a code may be tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// It may, and the attempt is counted.
+    Counted,
+    /// Too many were wrong.
+    Locked,
+    /// There is no such factor.
+    Gone,
+}
+
+impl Store {
+    /// Adds a factor, with the passcode that is about to be sent to its phone.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] when the user has a factor of this type, [`StoreError::Missing`] when there is no such user.
+    pub async fn insert_factor(&self, factor: &Factor, code: Option<&FactorCode>) -> Result<(), StoreError> {
+        let row = self.factor_row(factor, code.is_some())?;
+        let transaction = self.connections.writer.begin().await?;
+        if let Err(error) = Entity::insert(row).exec_without_returning(&transaction).await {
+            transaction.rollback().await;
+            let is_duplicate = matches!(error.sql_err(), Some(sea_orm::SqlErr::UniqueConstraintViolation(_)));
+            return Err(if is_duplicate { duplicate(FACTOR)(error) } else { missing("user")(error) });
+        }
+        if let Some(code) = code {
+            self.put_code(&transaction, factor, code).await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+
+    /// Replaces a factor that is not active yet by another one of its user and type. Returns whether it was still there.
+    pub async fn replace_pending_factor(&self, pending: &FactorId, factor: &Factor) -> Result<bool, StoreError> {
+        let row = self.factor_row(factor, false)?;
+        let transaction = self.connections.writer.begin().await?;
+        let is_pending = this(&factor.org_id, pending).and(is(FactorStatus::PendingActivation));
+        if Entity::delete_many().filter(is_pending).exec(&transaction).await?.rows_affected == 0 {
+            transaction.rollback().await;
+            return Ok(false);
+        }
+        Entity::insert(row).exec_without_returning(&transaction).await.map_err(duplicate(FACTOR))?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// The factors of a user, those of phones first.
+    pub async fn list_factors(&self, org: &OrgId, user: &UserId) -> Result<Vec<Factor>, StoreError> {
+        let rows = of_user(org, user).all(&self.connections.reader).await?;
+        let mut factors = rows.iter().map(|row| self.factor_of(row)).collect::<Result<Vec<_>, _>>()?;
+        let place = |factor: &Factor| FactorType::ALL.iter().position(|known| *known == factor.method.factor_type());
+        factors.sort_by_key(place);
+        Ok(factors)
+    }
+
+    /// The factor of a user with this id.
+    pub async fn find_factor(&self, org: &OrgId, user: &UserId, id: &FactorId) -> Result<Option<Factor>, StoreError> {
+        let found = Entity::find().filter(this(org, id).and(Column::UserId.eq(user.as_str())));
+        let row = found.one(&self.connections.reader).await?;
+        row.map(|row| self.factor_of(&row)).transpose()
+    }
+
+    /// Removes a factor of a user with its passcodes. Returns whether it was there.
+    pub async fn remove_factor(&self, org: &OrgId, user: &UserId, id: &FactorId) -> Result<bool, StoreError> {
+        let of_user = this(org, id).and(Column::UserId.eq(user.as_str()));
+        Ok(Entity::delete_many().filter(of_user).exec(&self.connections.writer).await?.rows_affected == 1)
+    }
+
+    /// Removes all factors of a user. Returns how many there were.
+    pub async fn remove_factors(&self, org: &OrgId, user: &UserId) -> Result<u64, StoreError> {
+        let of_user = Column::OrgId.eq(org.as_str()).and(Column::UserId.eq(user.as_str()));
+        Ok(Entity::delete_many().filter(of_user).exec(&self.connections.writer).await?.rows_affected)
+    }
+
+    /// Claims the right to send a passcode to the phone of a factor, of several callers for one. The stored factor gets the phone of
+    /// `factor`, and the passcode replaces the one before of its purpose.
+    pub async fn begin_challenge(
+        &self,
+        factor: &Factor,
+        code: &FactorCode,
+        now: Timestamp,
+    ) -> Result<Challenge, StoreError> {
+        let [number, extension] = phone_columns(&factor.method);
+        let is_rested = Column::SentUs.lte(now.plus_seconds(-FACTOR_RESEND_SECONDS).as_micros());
+        let transaction = self.connections.writer.begin().await?;
+        let claimed = update_in(factor)
+            .col_expr(Column::SentUs, Expr::value(now.as_micros()))
+            .col_expr(Column::PhoneNumber, Expr::value(number))
+            .col_expr(Column::PhoneExtension, Expr::value(extension))
+            .col_expr(Column::LastUpdatedUs, Expr::value(factor.last_updated.as_micros()))
+            .filter(Column::SentUs.is_null().or(is_rested))
+            .exec(&transaction)
+            .await?;
+        if claimed.rows_affected == 0 {
+            let still_there = Entity::find().filter(in_status(factor)).one(&transaction).await?.is_some();
+            transaction.rollback().await;
+            return Ok(if still_there { Challenge::TooSoon } else { Challenge::Gone });
+        }
+        self.put_code(&transaction, factor, code).await?;
+        transaction.commit().await?;
+        Ok(Challenge::Begun)
+    }
+
+    /// Takes back a challenge that began at `begun` and whose passcode could not be sent, unless another one began since. The next one need
+    /// not wait.
+    pub async fn take_back_challenge(
+        &self,
+        factor: &Factor,
+        purpose: CodePurpose,
+        begun: Timestamp,
+    ) -> Result<(), StoreError> {
+        let transaction = self.connections.writer.begin().await?;
+        let released = update_in(factor)
+            .col_expr(Column::SentUs, Expr::value(None::<i64>))
+            .filter(Column::SentUs.eq(begun.as_micros()))
+            .exec(&transaction)
+            .await?;
+        if released.rows_affected == 0 {
+            transaction.rollback().await;
+            return Ok(());
+        }
+        let code = codes(factor).and(factor_code::Column::Purpose.eq(purpose.as_str()));
+        factor_code::Entity::delete_many().filter(code).exec(&transaction).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Removes a factor that was enrolled at `begun` and whose first passcode could not be sent, unless something happened to it since.
+    pub async fn take_back_enrollment(&self, factor: &Factor, begun: Timestamp) -> Result<(), StoreError> {
+        let untouched = in_status(factor).and(Column::SentUs.eq(begun.as_micros()));
+        Entity::delete_many().filter(untouched).exec(&self.connections.writer).await?;
+        Ok(())
+    }
+
+    /// Counts an attempt on the codes of a factor, before it is known whether the code is right. An attempt on a locked factor is not
+    /// counted.
+    pub async fn count_factor_attempt(
+        &self,
+        org: &OrgId,
+        id: &FactorId,
+        now: Timestamp,
+    ) -> Result<Attempt, StoreError> {
+        let forgotten = Column::AttemptedUs.lte(now.plus_seconds(-FACTOR_LOCK_SECONDS).as_micros());
+        let next = Expr::case(forgotten.clone(), 1_i64).finally(Expr::col(Column::Attempts).add(1));
+        let counted = Entity::update_many()
+            .col_expr(Column::Attempts, next.into())
+            .col_expr(Column::AttemptedUs, Expr::value(now.as_micros()))
+            .filter(this(org, id))
+            .filter(forgotten.or(Column::Attempts.lt(FACTOR_ATTEMPTS_MAX)))
+            .exec(&self.connections.writer)
+            .await?;
+        if counted.rows_affected == 1 {
+            return Ok(Attempt::Counted);
+        }
+        let still_there = Entity::find().filter(this(org, id)).one(&self.connections.reader).await?.is_some();
+        Ok(if still_there { Attempt::Locked } else { Attempt::Gone })
+    }
+
+    /// Uses the passcode of a factor up, if it is this one and has not expired. The factor is active then. Of several concurrent uses
+    /// exactly one gets `true`; unless it does, nothing has changed.
+    pub async fn redeem_factor_code(
+        &self,
+        factor: &Factor,
+        purpose: CodePurpose,
+        passcode: &Passcode,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let working = codes(factor)
+            .and(factor_code::Column::Purpose.eq(purpose.as_str()))
+            .and(factor_code::Column::ExpiresUs.gt(now.as_micros()));
+        let found = factor_code::Entity::find().filter(working.clone()).one(&self.connections.reader).await?;
+        let Some(row) = found else { return Ok(false) };
+        let owner = SecretOwner { org: &row.org_id, row: &row.factor_id, field: &row.purpose };
+        if !self.is_hash_of(owner, &row.hash, passcode.expose())? {
+            return Ok(false);
+        }
+        let transaction = self.connections.writer.begin().await?;
+        let is_proven = proven(factor, now).exec(&transaction).await?.rows_affected == 1;
+        let used = working.and(factor_code::Column::Hash.eq(row.hash));
+        if !is_proven || factor_code::Entity::delete_many().filter(used).exec(&transaction).await?.rows_affected == 0 {
+            transaction.rollback().await;
+            return Ok(false);
+        }
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Uses a time step of an authenticator app up, if no code of it or of a later one was accepted. The factor is active then. Of several
+    /// concurrent uses exactly one gets `true`; unless it does, nothing has changed.
+    pub async fn redeem_totp_step(&self, factor: &Factor, step: i64, now: Timestamp) -> Result<bool, StoreError> {
+        let redeemed = proven(factor, now)
+            .col_expr(Column::LastStep, Expr::value(step))
+            .filter(Column::LastStep.is_null().or(Column::LastStep.lt(step)))
+            .exec(&self.connections.writer)
+            .await?;
+        Ok(redeemed.rows_affected == 1)
+    }
+
+    /// Makes a factor active without a proof, with the phone of `factor`. Returns whether it was still pending.
+    pub async fn activate_factor(&self, factor: &Factor, now: Timestamp) -> Result<bool, StoreError> {
+        let [number, extension] = phone_columns(&factor.method);
+        let transaction = self.connections.writer.begin().await?;
+        let activated = proven(factor, now)
+            .col_expr(Column::PhoneNumber, Expr::value(number))
+            .col_expr(Column::PhoneExtension, Expr::value(extension))
+            .exec(&transaction)
+            .await?;
+        factor_code::Entity::delete_many().filter(codes(factor)).exec(&transaction).await?;
+        transaction.commit().await?;
+        Ok(activated.rows_affected == 1)
+    }
+
+    async fn put_code(
+        &self,
+        connection: &impl ConnectionTrait,
+        factor: &Factor,
+        code: &FactorCode,
+    ) -> Result<(), StoreError> {
+        let purpose = code.purpose.as_str();
+        let owner = SecretOwner { org: factor.org_id.as_str(), row: factor.id.as_str(), field: purpose };
+        let row = factor_code::ActiveModel {
+            org_id: Set(factor.org_id.to_string()),
+            factor_id: Set(factor.id.to_string()),
+            purpose: Set(purpose.to_owned()),
+            hash: Set(self.keyring().hash_short(owner, code.passcode.expose())?),
+            expires_us: Set(code.expires.as_micros()),
+        };
+        let previous = codes(factor).and(factor_code::Column::Purpose.eq(purpose));
+        factor_code::Entity::delete_many().filter(previous).exec(connection).await?;
+        factor_code::Entity::insert(row).exec_without_returning(connection).await?;
+        Ok(())
+    }
+
+    fn factor_row(&self, factor: &Factor, sends: bool) -> Result<ActiveModel, StoreError> {
+        let [phone_number, phone_extension] = phone_columns(&factor.method);
+        let secret = match &factor.method {
+            FactorMethod::Totp(secret) => {
+                Some(self.encrypt(&factor.org_id, factor.id.as_str(), SECRET, &secret.to_base32())?)
+            }
+            FactorMethod::Sms(_) | FactorMethod::Call(_) => None,
+        };
+        Ok(ActiveModel {
+            org_id: Set(factor.org_id.to_string()),
+            id: Set(factor.id.to_string()),
+            user_id: Set(factor.user_id.to_string()),
+            factor_type: Set(factor.method.factor_type().as_str().to_owned()),
+            status: Set(factor.status.as_str().to_owned()),
+            phone_number: Set(phone_number),
+            phone_extension: Set(phone_extension),
+            secret: Set(secret),
+            created_us: Set(factor.created.as_micros()),
+            last_updated_us: Set(factor.last_updated.as_micros()),
+            sent_us: Set(sends.then(|| factor.created.as_micros())),
+            last_step: Set(None),
+            attempts: Set(0),
+            attempted_us: Set(0),
+        })
+    }
+
+    fn factor_of(&self, row: &Model) -> Result<Factor, StoreError> {
+        let unreadable = |why: &str| StoreError::Unreadable { what: FACTOR, why: why.to_owned() };
+        let org_id = parse(FACTOR, &row.org_id)?;
+        let phone = || {
+            let number = row.phone_number.as_deref().ok_or_else(|| unreadable("it has no phone"))?;
+            let number = PhoneNumber::of_stored(number, row.phone_extension.as_deref());
+            number.ok_or_else(|| unreadable("its phone is malformed"))
+        };
+        let factor_type = row.factor_type.parse().map_err(|()| unreadable("its type is unknown"))?;
+        let method = match factor_type {
+            FactorType::Sms => FactorMethod::Sms(phone()?),
+            FactorType::Call => FactorMethod::Call(phone()?),
+            FactorType::Totp => {
+                let stored = row.secret.as_deref().ok_or_else(|| unreadable("it has no secret"))?;
+                let secret = self.decrypt(&org_id, &row.id, SECRET, stored)?;
+                let secret = TotpSecret::from_base32(&secret).map_err(|error| unreadable(&error.to_string()))?;
+                FactorMethod::Totp(secret)
+            }
+        };
+        Ok(Factor {
+            id: parse(FACTOR, &row.id)?,
+            user_id: parse(FACTOR, &row.user_id)?,
+            org_id,
+            method,
+            status: row.status.parse().map_err(|()| unreadable("its status is unknown"))?,
+            created: Timestamp::from_micros(row.created_us),
+            last_updated: Timestamp::from_micros(row.last_updated_us),
+        })
+    }
+}
+
+/// The rows of a user's factors.
+pub(crate) fn of_user(org: &OrgId, user: &UserId) -> Select<Entity> {
+    let of_user = Column::OrgId.eq(org.as_str()).and(Column::UserId.eq(user.as_str()));
+    Entity::find().filter(of_user).order_by_asc(Column::FactorType)
+}
+
+fn phone_columns(method: &FactorMethod) -> [Option<String>; 2] {
+    let phone = method.phone();
+    [phone.map(|phone| phone.as_e164().to_owned()), phone.and_then(PhoneNumber::extension).map(ToOwned::to_owned)]
+}
+
+fn this(org: &OrgId, id: &FactorId) -> SimpleExpr {
+    Column::OrgId.eq(org.as_str()).and(Column::Id.eq(id.as_str()))
+}
+
+fn is(status: FactorStatus) -> SimpleExpr {
+    Column::Status.eq(status.as_str())
+}
+
+/// The stored factor, while it has the status of `factor`.
+fn in_status(factor: &Factor) -> SimpleExpr {
+    this(&factor.org_id, &factor.id).and(is(factor.status))
+}
+
+fn update_in(factor: &Factor) -> UpdateMany<Entity> {
+    Entity::update_many().filter(in_status(factor))
+}
+
+/// The update of a factor that the user has proven to have: it is active, and attempts that were wrong are forgotten.
+fn proven(factor: &Factor, now: Timestamp) -> UpdateMany<Entity> {
+    let update = update_in(factor)
+        .col_expr(Column::Attempts, Expr::value(0_i64))
+        .col_expr(Column::AttemptedUs, Expr::value(0_i64));
+    match factor.status {
+        FactorStatus::Active => update,
+        FactorStatus::PendingActivation => update
+            .col_expr(Column::Status, Expr::value(FactorStatus::Active.as_str()))
+            .col_expr(Column::LastUpdatedUs, Expr::value(now.as_micros())),
+    }
+}
+
+/// The rows of a factor's passcodes.
+fn codes(factor: &Factor) -> SimpleExpr {
+    let of_org = factor_code::Column::OrgId.eq(factor.org_id.as_str());
+    of_org.and(factor_code::Column::FactorId.eq(factor.id.as_str()))
+}

@@ -1,0 +1,274 @@
+//! Factors of users, and the passcodes of their phones.
+
+use tenterhook_contract::{Secret, Timestamp, id::FactorId};
+use tenterhook_model::{
+    CodePurpose, FACTOR_ATTEMPTS_MAX, FACTOR_LOCK_SECONDS, FACTOR_RESEND_SECONDS, Factor, FactorCode, FactorMethod,
+    FactorStatus, Passcode, PhoneNumber, TOTP_SECRET_BYTES, TotpSecret, User,
+};
+use tenterhook_store::{Attempt, Challenge, Keyring, Store, StoreConfig, StoreError};
+
+use crate::databases::{at, number, on_every_database, open, org, other_org, user};
+
+fn phone(text: &str) -> PhoneNumber {
+    PhoneNumber::parse(text, None).unwrap()
+}
+
+fn sms() -> FactorMethod {
+    FactorMethod::Sms(phone("+2348031234567"))
+}
+
+fn totp() -> FactorMethod {
+    FactorMethod::Totp(TotpSecret::new([7; TOTP_SECRET_BYTES]))
+}
+
+fn factor(of: &User, method: FactorMethod) -> Factor {
+    Factor {
+        id: FactorId::from_parts(number(), [0; 8]),
+        org_id: of.org_id.clone(),
+        user_id: of.id.clone(),
+        method,
+        status: FactorStatus::PendingActivation,
+        created: at(0),
+        last_updated: at(0),
+    }
+}
+
+fn passcode(text: &str) -> Passcode {
+    Passcode::parse(text).unwrap()
+}
+
+fn code(text: &str, purpose: CodePurpose, expires: Timestamp) -> FactorCode {
+    FactorCode { purpose, passcode: passcode(text), expires }
+}
+
+async fn added(store: &Store, login: &str) -> User {
+    let user = user(login);
+    store.insert_user(&user).await.unwrap();
+    user
+}
+
+async fn a_factor_comes_back_as_it_was_stored_to_its_user_only(store: Store) {
+    let (ada, eve) = (added(&store, "ada@example.com").await, added(&store, "eve@example.com").await);
+    let call = FactorMethod::Call(phone("+2348031234567").with_extension("42").unwrap());
+    let [app, voice, text] = [totp(), call, sms()].map(|method| factor(&ada, method));
+    for factor in [&app, &voice, &text] {
+        store.insert_factor(factor, None).await.unwrap();
+    }
+    assert_eq!(store.list_factors(&org(), &ada.id).await.unwrap(), [text.clone(), voice.clone(), app.clone()]);
+    assert_eq!(store.find_factor(&org(), &ada.id, &app.id).await.unwrap(), Some(app.clone()));
+    for (org, user) in [(org(), &eve), (other_org(), &ada)] {
+        assert_eq!(store.find_factor(&org, &user.id, &app.id).await.unwrap(), None);
+        assert_eq!(store.list_factors(&org, &user.id).await.unwrap(), []);
+        assert!(!store.remove_factor(&org, &user.id, &app.id).await.unwrap());
+        assert_eq!(store.remove_factors(&org, &user.id).await.unwrap(), 0);
+    }
+    assert!(store.remove_factor(&org(), &ada.id, &app.id).await.unwrap());
+    assert_eq!(store.remove_factors(&org(), &ada.id).await.unwrap(), 2);
+    assert_eq!(store.list_factors(&org(), &ada.id).await.unwrap(), []);
+}
+
+async fn a_user_has_one_factor_of_a_type_and_factors_go_with_the_user(store: Store) {
+    let ada = added(&store, "ada@example.com").await;
+    let text = factor(&ada, sms());
+    let enrollment = code("048213", CodePurpose::Enrollment, at(300));
+    store.insert_factor(&text, Some(&enrollment)).await.unwrap();
+    let again = store.insert_factor(&factor(&ada, sms()), None).await;
+    assert!(matches!(again, Err(StoreError::Duplicate { .. })), "{again:?}");
+    assert!(store.delete_user(&ada, at(1)).await.unwrap());
+    assert_eq!(store.find_factor(&org(), &ada.id, &text.id).await.unwrap(), None);
+    let of_nobody = store.insert_factor(&text, None).await;
+    assert!(matches!(of_nobody, Err(StoreError::Missing { .. })), "{of_nobody:?}");
+    // The passcode went too: one who has the same ids does not inherit it.
+    store.insert_user(&ada).await.unwrap();
+    store.insert_factor(&text, None).await.unwrap();
+    let redeemed = store.redeem_factor_code(&text, CodePurpose::Enrollment, &passcode("048213"), at(1)).await;
+    assert!(!redeemed.unwrap());
+}
+
+async fn a_pending_factor_is_replaced_and_an_active_one_is_not(store: Store) {
+    let ada = added(&store, "ada@example.com").await;
+    let [first, second, third] = [(); 3].map(|()| factor(&ada, totp()));
+    store.insert_factor(&first, None).await.unwrap();
+    assert!(store.replace_pending_factor(&first.id, &second).await.unwrap());
+    assert!(!store.replace_pending_factor(&first.id, &third).await.unwrap(), "it is gone");
+    assert!(store.redeem_totp_step(&second, 7, at(1)).await.unwrap());
+    assert!(!store.replace_pending_factor(&second.id, &third).await.unwrap(), "it is active");
+    let active = Factor { status: FactorStatus::Active, last_updated: at(1), ..second };
+    assert_eq!(store.list_factors(&org(), &ada.id).await.unwrap(), [active]);
+}
+
+async fn a_passcode_works_once_for_its_purpose_and_its_factor_until_it_expires(store: Store) {
+    let (ada, eve) = (added(&store, "ada@example.com").await, added(&store, "eve@example.com").await);
+    let (text, other) = (factor(&ada, sms()), factor(&eve, sms()));
+    let enrollment = code("048213", CodePurpose::Enrollment, at(300));
+    store.insert_factor(&text, Some(&enrollment)).await.unwrap();
+    store.insert_factor(&other, None).await.unwrap();
+    let redeem = async |factor: &Factor, purpose, text: &str, seconds| {
+        store.redeem_factor_code(factor, purpose, &passcode(text), at(seconds)).await.unwrap()
+    };
+    assert!(!redeem(&text, CodePurpose::Enrollment, "048214", 1).await, "another code");
+    assert!(!redeem(&text, CodePurpose::Verification, "048213", 1).await, "another purpose");
+    assert!(!redeem(&other, CodePurpose::Enrollment, "048213", 1).await, "another factor");
+    assert!(!redeem(&text, CodePurpose::Enrollment, "048213", 300).await, "it has expired");
+    let (one, two) = tokio::join!(
+        redeem(&text, CodePurpose::Enrollment, "048213", 2),
+        redeem(&text, CodePurpose::Enrollment, "048213", 2)
+    );
+    assert!(one != two, "exactly one of two uses counts");
+    let active = Factor { status: FactorStatus::Active, last_updated: at(2), ..text };
+    assert_eq!(store.list_factors(&org(), &ada.id).await.unwrap(), [active.clone()]);
+    assert!(!redeem(&active, CodePurpose::Enrollment, "048213", 2).await, "it was used");
+    let verification = code("777777", CodePurpose::Verification, at(400));
+    assert_eq!(store.begin_challenge(&active, &verification, at(100)).await.unwrap(), Challenge::Begun);
+    let next = code("888888", CodePurpose::Verification, at(500));
+    assert_eq!(store.begin_challenge(&active, &next, at(200)).await.unwrap(), Challenge::Begun);
+    assert!(!redeem(&active, CodePurpose::Verification, "777777", 201).await, "it was replaced");
+    assert!(redeem(&active, CodePurpose::Verification, "888888", 201).await);
+}
+
+async fn a_phone_gets_one_passcode_in_a_while(store: Store) {
+    let ada = added(&store, "ada@example.com").await;
+    let pending = factor(&ada, sms());
+    store.insert_factor(&pending, Some(&code("048213", CodePurpose::Enrollment, at(300)))).await.unwrap();
+    let next = |text: &str| code(text, CodePurpose::Enrollment, at(400));
+    let begin = async |factor: &Factor, text: &str, seconds| {
+        store.begin_challenge(factor, &next(text), at(seconds)).await.unwrap()
+    };
+    assert_eq!(begin(&pending, "111111", FACTOR_RESEND_SECONDS - 1).await, Challenge::TooSoon);
+    let active = Factor { status: FactorStatus::Active, ..pending.clone() };
+    assert_eq!(begin(&active, "111111", 100).await, Challenge::Gone, "it has another status");
+    // Another number is a pending factor's, and waits as well.
+    let moved = Factor { method: FactorMethod::Sms(phone("+447911123456")), ..pending.clone() };
+    assert_eq!(begin(&moved, "111111", FACTOR_RESEND_SECONDS - 1).await, Challenge::TooSoon);
+    let (one, two) = tokio::join!(begin(&moved, "111111", 30), begin(&moved, "222222", 30));
+    assert!([one, two].contains(&Challenge::Begun) && [one, two].contains(&Challenge::TooSoon), "{one:?} {two:?}");
+    assert_eq!(store.find_factor(&org(), &ada.id, &pending.id).await.unwrap(), Some(moved.clone()));
+    // What could not be sent is taken back, and the next one need not wait.
+    store.take_back_challenge(&moved, CodePurpose::Enrollment, at(29)).await.unwrap();
+    assert_eq!(begin(&moved, "333333", 31).await, Challenge::TooSoon, "another one began since");
+    store.take_back_challenge(&moved, CodePurpose::Enrollment, at(30)).await.unwrap();
+    for text in ["111111", "222222"] {
+        let redeemed = store.redeem_factor_code(&moved, CodePurpose::Enrollment, &passcode(text), at(32)).await;
+        assert!(!redeemed.unwrap());
+    }
+    assert_eq!(begin(&moved, "333333", 31).await, Challenge::Begun);
+    store.take_back_enrollment(&moved, at(30)).await.unwrap();
+    assert!(store.find_factor(&org(), &ada.id, &pending.id).await.unwrap().is_some(), "another challenge began since");
+    store.take_back_enrollment(&moved, at(31)).await.unwrap();
+    assert_eq!(store.find_factor(&org(), &ada.id, &pending.id).await.unwrap(), None);
+    assert_eq!(begin(&moved, "444444", 100).await, Challenge::Gone);
+}
+
+async fn wrong_codes_lock_a_factor_for_a_while_and_a_right_one_forgets_them(store: Store) {
+    let ada = added(&store, "ada@example.com").await;
+    let app = factor(&ada, totp());
+    store.insert_factor(&app, None).await.unwrap();
+    let attempt = async |seconds| store.count_factor_attempt(&org(), &app.id, at(seconds)).await.unwrap();
+    for second in 0..FACTOR_ATTEMPTS_MAX {
+        assert_eq!(attempt(second).await, Attempt::Counted);
+    }
+    let last = FACTOR_ATTEMPTS_MAX - 1;
+    assert_eq!(attempt(last).await, Attempt::Locked);
+    assert_eq!(attempt(last + FACTOR_LOCK_SECONDS - 1).await, Attempt::Locked, "one on a locked factor does not count");
+    let later = last + FACTOR_LOCK_SECONDS;
+    let together: [Attempt; 6] =
+        tokio::join!(attempt(later), attempt(later), attempt(later), attempt(later), attempt(later), attempt(later))
+            .into();
+    assert_eq!(together.into_iter().filter(|attempt| *attempt == Attempt::Counted).count(), 5);
+    assert!(store.redeem_totp_step(&app, 1, at(later)).await.unwrap());
+    assert_eq!(attempt(later).await, Attempt::Counted);
+    let unknown = FactorId::from_parts(9, [9; 8]);
+    assert_eq!(store.count_factor_attempt(&org(), &unknown, at(0)).await.unwrap(), Attempt::Gone);
+    assert_eq!(store.count_factor_attempt(&other_org(), &app.id, at(0)).await.unwrap(), Attempt::Gone);
+}
+
+async fn a_time_step_is_used_once_and_none_before_it(store: Store) {
+    let ada = added(&store, "ada@example.com").await;
+    let app = factor(&ada, totp());
+    store.insert_factor(&app, None).await.unwrap();
+    assert!(store.redeem_totp_step(&app, 100, at(1)).await.unwrap());
+    assert!(!store.redeem_totp_step(&app, 101, at(1)).await.unwrap(), "it is not pending any more");
+    let active = Factor { status: FactorStatus::Active, ..app };
+    let redeem = async |step| store.redeem_totp_step(&active, step, at(2)).await.unwrap();
+    assert!(!redeem(100).await && !redeem(99).await);
+    let (one, two) = tokio::join!(redeem(101), redeem(101));
+    assert!(one != two, "exactly one of two uses counts");
+}
+
+async fn a_factor_is_activated_without_a_proof_and_its_passcode_ends(store: Store) {
+    let ada = added(&store, "ada@example.com").await;
+    let pending = factor(&ada, sms());
+    store.insert_factor(&pending, Some(&code("048213", CodePurpose::Enrollment, at(300)))).await.unwrap();
+    let moved = Factor { method: FactorMethod::Sms(phone("+447911123456")), ..pending };
+    assert!(store.activate_factor(&moved, at(1)).await.unwrap());
+    assert!(!store.activate_factor(&moved, at(1)).await.unwrap());
+    let active = Factor { status: FactorStatus::Active, last_updated: at(1), ..moved };
+    assert_eq!(store.list_factors(&org(), &ada.id).await.unwrap(), [active.clone()]);
+    let redeemed = store.redeem_factor_code(&active, CodePurpose::Enrollment, &passcode("048213"), at(2)).await;
+    assert!(!redeemed.unwrap());
+}
+
+async fn secrets_of_apps_move_to_the_current_key(store: Store) {
+    let (old, new) = (Keyring::generate_text(), Keyring::generate_text());
+    let ring = |texts: &[&Secret]| {
+        let lines: Vec<_> = texts.iter().map(|text| text.expose()).collect();
+        Keyring::from_text(&Secret::new(lines.join("\n"))).unwrap()
+    };
+    store.replace_keyring(ring(&[&old]));
+    let mut all = Vec::new();
+    // More than one batch.
+    for number in 0..120 {
+        let app = factor(&added(&store, &format!("u{number}@example.com")).await, totp());
+        store.insert_factor(&app, None).await.unwrap();
+        all.push(app);
+    }
+    let text = factor(&added(&store, "ada@example.com").await, sms());
+    store.insert_factor(&text, Some(&code("048213", CodePurpose::Enrollment, at(300)))).await.unwrap();
+    store.replace_keyring(ring(&[&new, &old]));
+    assert_eq!(store.rotate_secrets(|_| ()).await.unwrap().secrets, 120);
+    assert_eq!(store.rotate_secrets(|_| ()).await.unwrap().secrets, 0);
+    // A passcode outlives the change of the key that its hash is under.
+    let redeemed = store.redeem_factor_code(&text, CodePurpose::Enrollment, &passcode("048213"), at(1)).await;
+    assert!(redeemed.unwrap());
+    store.replace_keyring(ring(&[&new]));
+    for app in all {
+        assert_eq!(store.find_factor(&org(), &app.user_id, &app.id).await.unwrap(), Some(app));
+    }
+}
+
+on_every_database! {
+    a_factor_comes_back_as_it_was_stored_to_its_user_only
+    a_user_has_one_factor_of_a_type_and_factors_go_with_the_user
+    a_pending_factor_is_replaced_and_an_active_one_is_not
+    a_passcode_works_once_for_its_purpose_and_its_factor_until_it_expires
+    a_phone_gets_one_passcode_in_a_while
+    wrong_codes_lock_a_factor_for_a_while_and_a_right_one_forgets_them
+    a_time_step_is_used_once_and_none_before_it
+    a_factor_is_activated_without_a_proof_and_its_passcode_ends
+    secrets_of_apps_move_to_the_current_key
+}
+
+#[tokio::test]
+async fn neither_secrets_nor_passcodes_are_in_the_file_and_a_check_of_keys_counts_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = StoreConfig::Sqlite { path: folder.path().join("store.sqlite") };
+    let store = open(&config).await;
+    let key = Keyring::generate_text();
+    store.replace_keyring(Keyring::from_text(&key).unwrap());
+    let ada = added(&store, "ada@example.com").await;
+    store.insert_factor(&factor(&ada, totp()), None).await.unwrap();
+    let enrollment = code("048213", CodePurpose::Enrollment, at(300));
+    store.insert_factor(&factor(&ada, sms()), Some(&enrollment)).await.unwrap();
+    let mut bytes = Vec::new();
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        bytes.extend(std::fs::read(file.unwrap().path()).unwrap());
+    }
+    let there = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(there("+2348031234567"), "the file was read");
+    let secret = TotpSecret::new([7; TOTP_SECRET_BYTES]).to_base32();
+    assert!(!there("048213") && !there(secret.expose()));
+    let checked = Store::check_keys(&config, &Keyring::from_text(&key).unwrap()).await.unwrap();
+    assert_eq!((checked.decrypted, checked.damaged, checked.missing.len()), (1, 0, 0));
+    let other = Keyring::from_text(&Keyring::generate_text()).unwrap();
+    assert_eq!(Store::check_keys(&config, &other).await.unwrap().missing.len(), 1);
+}
