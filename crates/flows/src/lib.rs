@@ -4,6 +4,7 @@
 
 pub mod authn;
 pub mod commitment;
+pub mod factors;
 pub mod host;
 pub mod oauth;
 pub mod password_reset;

@@ -67,14 +67,24 @@ catalogue! {
     InvalidFilter "E0000053" 400 "Invalid filter: {0}";
     /// An app in use cannot be deleted.
     DeleteAppForbidden "E0000056" 403 "Delete application forbidden.";
+    /// A passcode that is wrong, was used, or has expired.
+    WrongPasscode "E0000068" 403 "Invalid Passcode/Answer";
+    /// Too many passcodes were wrong.
+    FactorLocked "E0000069" 403 "User Locked";
     /// A new password that does not follow the rules.
     PasswordUnfit "E0000080" 403 "The password does not meet the complexity requirements of the current password policy.";
+    /// A text message was sent to the phone a moment ago.
+    SmsTooSoon "E0000109" 429 "A text message was sent a moment ago. Wait 30 seconds and try again.";
+    /// The phone was called a moment ago.
+    CallTooSoon "E0000133" 429 "A call was made a moment ago. Wait 30 seconds and try again.";
     /// The hook was unreachable or its answer unusable.
     HookUnusable "E0000134" 502 "Okta could not communicate correctly with an inline hook.";
     /// The hook answered with an error.
     HookRefused "E0000135" 400 "An inline hook responded with an error.";
     /// The hook did not answer in time.
     HookTimeout "E0000137" 504 "Okta did not receive a response from an inline hook.";
+    /// Neither a telephony hook nor a provider has sent a passcode.
+    PasscodeNotSent "E0000226" 400 "The passcode could not be sent: no telephony hook or provider has taken it.";
 }
 
 impl ErrorCode {

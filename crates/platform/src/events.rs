@@ -11,7 +11,7 @@ use tenterhook_contract::{
 };
 use tenterhook_engine::{Entropy, Origin};
 use tenterhook_model::{
-    ApiToken, DebugData, LogClient, LogEvent, LogResult, OAuthClient, SamlApp, Severity, User, cap_reason,
+    ApiToken, DebugData, Factor, LogClient, LogEvent, LogResult, OAuthClient, SamlApp, Severity, User, cap_reason,
 };
 
 use crate::{Caller, Platform};
@@ -36,6 +36,14 @@ pub const ADD_MEMBER: (&str, &str) = ("group.user_membership.add", "Add user to 
 pub const UPDATE_PROFILE: (&str, &str) = ("user.account.update_profile", "Update user profile for Okta");
 /// Event type and display message of a call of the password import hook.
 pub const IMPORT_PASSWORD: (&str, &str) = ("user.import.password", "Import user password");
+/// Event type and display message of the activation of a factor.
+pub const ACTIVATE_FACTOR: (&str, &str) = ("user.mfa.factor.activate", "Activate factor for user");
+/// Event type and display message of the removal of a factor.
+pub const DEACTIVATE_FACTOR: (&str, &str) = ("user.mfa.factor.deactivate", "Reset factor for user");
+/// Event type and display message of the removal of all factors of a user.
+pub const RESET_FACTORS: (&str, &str) = ("user.mfa.factor.reset_all", "Reset all factors for user");
+/// Event type and display message of a code of a factor that was verified.
+pub const AUTH_VIA_MFA: (&str, &str) = ("user.authentication.auth_via_mfa", "Authentication of user via MFA");
 /// Event type and display message of single logout from an app.
 pub const SINGLE_LOGOUT: (&str, &str) = ("user.authentication.slo", "User single logout from app");
 /// Event type and display message of a sign-on to an app.
@@ -260,6 +268,16 @@ pub fn user_target(user: &User) -> Target {
         alternate_id: Some(user.profile.login.clone()),
         ..named_target(user.id.as_str(), "User", &user.profile.full_name())
     }
+}
+
+/// A factor, without its phone.
+pub fn factor_target(factor: &Factor) -> Target {
+    named_target(factor.id.as_str(), "AuthenticatorEnrollment", factor.method.factor_type().title())
+}
+
+/// Adds the kind of a factor to the debug data of an event about it.
+pub fn put_factor(data: &mut DebugData<'_>, factor: &Factor) {
+    data.put("factor", factor.method.factor_type().log_name());
 }
 
 /// The client of a flow.
