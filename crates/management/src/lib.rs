@@ -16,6 +16,7 @@ pub mod enrollment_policies;
 pub mod enrollment_rules;
 mod expressions;
 pub mod extension_points;
+pub mod factors;
 pub mod groups;
 pub mod hook_keys;
 pub mod hook_security;

@@ -8,8 +8,9 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tenterhook_contract::HookTypeName;
 use tenterhook_engine::Entropy;
-use tenterhook_management::administrator::ManagementError;
-use tenterhook_model::{ErrorBody, ErrorCause, ErrorCode};
+use tenterhook_flows::factors::FactorProblem;
+use tenterhook_management::{administrator::ManagementError, factors};
+use tenterhook_model::{ErrorBody, ErrorCause, ErrorCode, FACTOR_LOCK_SECONDS, FactorType};
 use tenterhook_platform::{OrgError, StoreError, entropy::random_bytes, passwords::PasswordError};
 
 use crate::{
@@ -59,6 +60,8 @@ pub(crate) enum ApiError {
     Filter(FilterProblem),
     /// A form that somebody wanted to sign up with, with what is wrong with its fields.
     Form { code: ErrorCode, status: StatusCode, detail: &'static str, causes: Vec<ErrorCause> },
+    /// Nothing was done with a factor.
+    Factor(FactorProblem),
     /// Over the rate limit.
     RateLimited,
     /// A defect.
@@ -97,6 +100,15 @@ impl From<OrgError> for ApiError {
         match error {
             OrgError::Unreadable => ManagementError::OrgOutOfService.into(),
             OrgError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<FactorProblem> for ApiError {
+    fn from(problem: FactorProblem) -> Self {
+        match problem {
+            FactorProblem::Store(error) => error.into(),
+            problem => Self::Factor(problem),
         }
     }
 }
@@ -155,6 +167,7 @@ impl ApiError {
             Self::MethodNotAllowed => plain(ErrorCode::MethodNotAllowed),
             Self::Filter(problem) => (ErrorCode::InvalidFilter, 400, problem.to_string(), Vec::new()),
             Self::Form { code, status, detail, .. } => (code, status.as_u16(), detail.to_owned(), Vec::new()),
+            Self::Factor(problem) => of_factor(problem),
             Self::RateLimited => plain(ErrorCode::RateLimited),
             Self::Internal => plain(ErrorCode::Internal),
         }
@@ -232,6 +245,55 @@ fn of_management(error: ManagementError) -> (ErrorCode, u16, String, Vec<String>
             tracing::error!(%error, "management.store failed");
             (ErrorCode::Internal, 500, String::new(), Vec::new())
         }
+    }
+}
+
+fn of_factor(problem: FactorProblem) -> (ErrorCode, u16, String, Vec<String>) {
+    let of = |code: ErrorCode, causes: Vec<String>| (code, code.status(), String::new(), causes);
+    let invalid = |text: String| (ErrorCode::ValidationFailed, 400, factors::MODEL.to_owned(), vec![text]);
+    match problem {
+        FactorProblem::UserStatus(status) => invalid(format!("status: The user is {}", status.as_str())),
+        FactorProblem::Gone => of(ErrorCode::NotFound, vec!["The user or the factor was removed".to_owned()]),
+        FactorProblem::AlreadySetUp => invalid(
+            "factorType: The user has an active factor of this type. Remove it before you enroll another".to_owned(),
+        ),
+        FactorProblem::OtherPhone => {
+            let text =
+                "profile.phoneNumber: The pending factor has another phone. Send `updatePhone=true` to change it";
+            invalid(text.to_owned())
+        }
+        FactorProblem::Status(status) => invalid(format!("status: The factor is {}", status.as_str())),
+        FactorProblem::NothingToSend => {
+            invalid("passCode: An authenticator app gets no passcode. Give the code that it shows".to_owned())
+        }
+        FactorProblem::TooSoon(FactorType::Call) => of(ErrorCode::CallTooSoon, Vec::new()),
+        FactorProblem::TooSoon(_) => of(ErrorCode::SmsTooSoon, Vec::new()),
+        FactorProblem::NotSent => of(ErrorCode::PasscodeNotSent, Vec::new()),
+        FactorProblem::Refused(error) => {
+            let causes = error.causes.iter().filter_map(|cause| cause.summary.clone());
+            of(ErrorCode::HookRefused, std::iter::once(error.summary_or_default().to_owned()).chain(causes).collect())
+        }
+        FactorProblem::TooMany { retry_after } => {
+            let seconds = retry_after.as_secs().max(1);
+            of(
+                ErrorCode::RateLimited,
+                vec![format!("Too many passcodes are being sent. Try again in {seconds} seconds")],
+            )
+        }
+        FactorProblem::WrongCode => {
+            of(ErrorCode::WrongPasscode, vec!["passCode: The passcode is wrong, was used, or has expired".to_owned()])
+        }
+        FactorProblem::Locked => {
+            let text = format!(
+                "Too many passcodes were wrong. Try again in {} minutes",
+                FACTOR_LOCK_SECONDS.unsigned_abs().div_ceil(60)
+            );
+            of(ErrorCode::FactorLocked, vec![text])
+        }
+        FactorProblem::Contended => {
+            of(ErrorCode::ReadOnly, vec!["The factors of the user are being changed by others; try again".to_owned()])
+        }
+        FactorProblem::Store(error) => of_management(error.into()),
     }
 }
 

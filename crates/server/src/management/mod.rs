@@ -11,6 +11,7 @@ mod claims;
 mod clients;
 mod description;
 mod extension_points;
+mod factors;
 mod group_search;
 mod groups;
 mod hook_keys;
@@ -91,6 +92,7 @@ fn routes_with_token() -> Vec<Route> {
         rules::routes(),
         clients::routes(),
         users::routes(),
+        factors::routes(),
         sessions::routes(),
         groups::routes(),
         orgs::routes(),

@@ -25,6 +25,8 @@ pub(crate) enum QueryProblem {
     SendEmail,
     #[error("oauthTokens: must be true or false.")]
     OauthTokens,
+    #[error("{0}: must be true or false.")]
+    Truth(&'static str),
     #[error("q: must have fewer than {USER_KEY_CHARACTERS_MAX} characters.")]
     SearchTooLong,
     #[error("{0}: The parameter must be there")]

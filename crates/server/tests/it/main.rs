@@ -16,6 +16,7 @@ mod edge;
 mod enrollment_policies;
 mod expressions;
 mod extension_points;
+mod factors;
 mod grants;
 mod groups;
 mod harness;
