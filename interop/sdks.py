@@ -8,8 +8,12 @@ as empty, so that an app that was got cannot be put back.
 
 import base64
 import hashlib
+import hmac
 import json
 import os
+import ssl
+import struct
+import time
 import unittest
 import urllib.error
 import urllib.request
@@ -18,6 +22,7 @@ from okta import models
 from okta.client import Client
 
 SERVER, TOKEN, SERVICE = (os.environ[f"INTEROP_{name}"] for name in ("SERVER", "TOKEN", "SERVICE"))
+PASSCODE_HOOK = "com.okta.telephony.provider"
 PASSWORD_HOOK = "com.okta.user.credential.password.import"
 OLD_PASSWORD = "U*U"
 TOKEN_HOOK = "com.okta.oauth2.tokens.transform"
@@ -57,6 +62,22 @@ def hashes():
     # The first test vector of crypt_blowfish.
     salt, value = "CCCCCCCCCCCCCCCCCCCCC.", "E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"
     yield {"algorithm": "BCRYPT", "workFactor": 5, "salt": salt, "value": value}
+
+
+def last_code():
+    """The passcode that the service received last."""
+    # Its certificate is of an authority of this run.
+    handlers = urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=ssl._create_unverified_context())
+    with urllib.request.build_opener(*handlers).open(SERVICE) as answer:
+        return json.load(answer)["data"]["messageProfile"]["otpCode"]
+
+
+def shown_by(shared_secret, seconds=0):
+    """What an authenticator app shows so many seconds from now (RFC 6238)."""
+    step = struct.pack(">Q", int(time.time() + seconds) // 30)
+    tag = hmac.digest(base64.b32decode(shared_secret), step, "sha1")
+    (number,) = struct.unpack_from(">I", tag, tag[-1] & 15)
+    return f"{(number & 0x7FFFFFFF) % 1_000_000:06}"
 
 
 class Sdk(unittest.IsolatedAsyncioTestCase):
@@ -127,6 +148,50 @@ class Sdk(unittest.IsolatedAsyncioTestCase):
             self.assertEqual(authenticate(login, OLD_PASSWORD), (200, "SUCCESS"), login)
             got = await self.answer(self.client.get_user(user.id))
             self.assertEqual(got.credentials.provider.type.value, "OKTA", login)
+        await self.answer(self.client.deactivate_inline_hook(hook.id))
+        await self.answer(self.client.delete_inline_hook(hook.id))
+
+    async def test_a_phone_and_an_authenticator_app_are_enrolled_activated_verified_and_reset(self):
+        hook = models.InlineHookCreate(
+            name="Python, passcodes", type=PASSCODE_HOOK, version="1.0.0", channel=channel("from-python")
+        )
+        hook = await self.answer(self.client.create_inline_hook(hook))
+        login = "mei@python-factors.example"
+        profile = {"login": login, "email": login, "firstName": "Mei", "lastName": "Tanaka"}
+        user = await self.answer(self.client.create_user(models.CreateUserRequest.from_dict({"profile": profile})))
+        supported = await self.answer(self.client.list_supported_factors(user.id))
+        self.assertEqual([kind.status.value for kind in supported], ["NOT_SETUP"] * 3)
+        code = lambda text: {"passCode": text}
+        activation = lambda text: models.UserFactorActivateRequest.from_dict(code(text))
+        verification = lambda text: models.UserFactorVerifyRequest.from_dict(code(text))
+
+        phone = {"factorType": "sms", "provider": "OKTA", "profile": {"phoneNumber": "+2348037654321"}}
+        sms = await self.answer(self.client.enroll_factor(user.id, models.UserFactorSMS.from_dict(phone)))
+        self.assertEqual((sms.status.value, sms.profile.phone_number), ("PENDING_ACTIVATION", "+2348037654321"))
+        await self.answer(self.client.activate_factor(user.id, sms.id, activation(last_code())))
+        self.assertEqual((await self.answer(self.client.get_factor(user.id, sms.id))).status.value, "ACTIVE")
+        # Once more without a passcode, so that the next one need not wait for half a minute.
+        await self.answer(self.client.unenroll_factor(user.id, sms.id))
+        again = self.client.enroll_factor(user.id, models.UserFactorSMS.from_dict(phone), activate=True)
+        sms = await self.answer(again)
+        challenge = await self.answer(self.client.verify_factor(user.id, sms.id))
+        self.assertEqual(challenge.factor_result.value, "CHALLENGE")
+        passcode = last_code()
+        verified = await self.answer(self.client.verify_factor(user.id, sms.id, body=verification(passcode)))
+        self.assertEqual(verified.factor_result.value, "SUCCESS")
+        used = self.client.verify_factor(user.id, sms.id, body=verification(passcode))
+        await self.refused(used, 403, "E0000068", "passCode")
+
+        app = {"factorType": "token:software:totp", "provider": "GOOGLE"}
+        totp = await self.answer(self.client.enroll_factor(user.id, models.UserFactorTokenSoftwareTOTP.from_dict(app)))
+        secret = totp.embedded["activation"]["sharedSecret"]
+        await self.answer(self.client.activate_factor(user.id, totp.id, activation(shown_by(secret))))
+        verified = self.client.verify_factor(user.id, totp.id, body=verification(shown_by(secret, 30)))
+        self.assertEqual((await self.answer(verified)).factor_result.value, "SUCCESS")
+        listed = await self.answer(self.client.list_factors(user.id))
+        self.assertEqual([factor.id for factor in listed], [sms.id, totp.id])
+        await self.answer(self.client.reset_factors(user.id))
+        self.assertEqual(await self.answer(self.client.list_factors(user.id)), [])
         await self.answer(self.client.deactivate_inline_hook(hook.id))
         await self.answer(self.client.delete_inline_hook(hook.id))
 

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { createHash, pbkdf2Sync } from "node:crypto";
+import { createHash, createHmac, pbkdf2Sync } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
@@ -26,6 +26,7 @@ const TYPES = [
 ];
 const COMMANDS = [{ type: "com.okta.access.patch", value: [{ op: "add", path: "/claims/tier", value: "gold" }] }];
 const NAME_FORMAT = "urn:oasis:names:tc:SAML:2.0:attrname-format";
+const PASSCODE_HOOK = "com.okta.telephony.provider";
 const PASSWORD_HOOK = "com.okta.user.credential.password.import";
 const OLD_PASSWORD = "U*U";
 const TOKEN_URL = "https://idp.example.com/token";
@@ -40,6 +41,10 @@ before(async () => {
   for (const name of ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"]) delete process.env[name];
   const certificate = await issueLoopbackCertificate();
   service = await startService(certificate, ({ eventType, data }) => {
+    if (eventType === PASSCODE_HOOK) {
+      const value = [{ status: "SUCCESSFUL", provider: "ACME-SMS", transactionId: "tx-1" }];
+      return { commands: [{ type: "com.okta.telephony.action", value }] };
+    }
     if (eventType !== PASSWORD_HOOK) return { commands: COMMANDS, debugContext: { note: "seen" } };
     const credential = data.context.credential.password === OLD_PASSWORD ? "VERIFIED" : "UNVERIFIED";
     return { commands: [{ type: "com.okta.action.update", value: { credential } }] };
@@ -528,6 +533,66 @@ async function authenticate(username, password) {
   const { status, errorCode } = await answer.json();
   return [answer.status, status ?? errorCode];
 }
+
+// What an authenticator app shows so many seconds from now (RFC 6238).
+function shownBy(sharedSecret, seconds = 0) {
+  const digits = [...sharedSecret].map((digit) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(digit));
+  const bits = digits.map((digit) => digit.toString(2).padStart(5, "0")).join("");
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+  const step = Buffer.alloc(8);
+  step.writeBigUInt64BE(BigInt(Math.floor((Date.now() / 1000 + seconds) / 30)));
+  const tag = createHmac("sha1", key).update(step).digest();
+  const number = tag.readUInt32BE(tag.at(-1) & 15) & 0x7fffffff;
+  return String(number % 1_000_000).padStart(6, "0");
+}
+
+const lastCode = () => service.calls.at(-1).document.data.messageProfile.otpCode;
+
+test("a phone and an authenticator app are enrolled, activated, verified and reset", async () => {
+  const { id: inlineHookId } = await create("Passcodes", http("secret"), PASSCODE_HOOK);
+  const login = "mei@factors.example";
+  const profile = { login, email: login, firstName: "Mei", lastName: "Tanaka" };
+  const { id: userId } = await client.userApi.createUser({ body: { profile } });
+  const factors = client.userFactorApi;
+  const supported = async () => (await collected(factors.listSupportedFactors({ userId }))).map(({ status }) => status);
+  const listed = async () => (await collected(factors.listFactors({ userId }))).map(({ id }) => id);
+  assert.deepEqual(await supported(), ["NOT_SETUP", "NOT_SETUP", "NOT_SETUP"]);
+
+  const body = { factorType: "sms", provider: "OKTA", profile: { phoneNumber: "+2348031234567" } };
+  let sms = await factors.enrollFactor({ userId, body });
+  assert.deepEqual([sms.status, sms.profile.phoneNumber], ["PENDING_ACTIVATION", "+2348031234567"]);
+  let passCode = lastCode();
+  const wrong = { passCode: passCode === "111111" ? "222222" : "111111" };
+  await refused(factors.activateFactor({ userId, factorId: sms.id, body: wrong }), 403, "E0000068", "passCode");
+  await factors.activateFactor({ userId, factorId: sms.id, body: { passCode } });
+  assert.equal((await factors.getFactor({ userId, factorId: sms.id })).status, "ACTIVE");
+
+  // Once more without a passcode, so that the next one need not wait for half a minute.
+  await factors.unenrollFactor({ userId, factorId: sms.id });
+  assert.deepEqual(await listed(), []);
+  sms = await factors.enrollFactor({ userId, activate: true, body });
+  assert.equal(sms.status, "ACTIVE");
+  assert.equal((await factors.verifyFactor({ userId, factorId: sms.id })).factorResult, "CHALLENGE");
+  passCode = lastCode();
+  assert.equal((await factors.verifyFactor({ userId, factorId: sms.id, body: { passCode } })).factorResult, "SUCCESS");
+  await refused(factors.verifyFactor({ userId, factorId: sms.id, body: { passCode } }), 403, "E0000068", "passCode");
+
+  const app = { factorType: "token:software:totp", provider: "GOOGLE" };
+  const totp = await factors.enrollFactor({ userId, body: app });
+  const { sharedSecret } = totp._embedded.activation;
+  const code = (seconds) => ({ userId, factorId: totp.id, body: { passCode: shownBy(sharedSecret, seconds) } });
+  await factors.activateFactor(code(0));
+  assert.equal((await factors.verifyFactor(code(30))).factorResult, "SUCCESS");
+  await refused(factors.verifyFactor(code(0)), 403, "E0000068", "passCode");
+  assert.deepEqual(await supported(), ["ACTIVE", "NOT_SETUP", "ACTIVE"]);
+  assert.deepEqual(await listed(), [sms.id, totp.id]);
+  await refused(factors.enrollFactor({ userId, body: { ...app, provider: "OKTA" } }), 400, "E0000001", "provider");
+
+  await client.userApi.resetFactors({ userId });
+  assert.deepEqual(await listed(), []);
+  await hooks.deactivateInlineHook({ inlineHookId });
+  await hooks.deleteInlineHook({ inlineHookId });
+});
 
 test("the Python SDK takes every answer, and its secret reaches the service", async () => {
   const key = await client.hookKeyApi.createHookKey({ keyRequest: { name: "For Python" } });
