@@ -1,9 +1,15 @@
 //! What mails say: one form for every kind, a sentence and, for most of them, a link, as plain text and as HTML.
+//!
+//! Anybody can choose a login and let a mail go to somebody else's address. So a mail has no text of a stranger that could tell its
+//! reader something or lead them elsewhere: see [`Letter::login`].
 
 use askama::Template;
 use tenterhook_contract::Secret;
 
 use super::{Mail, MailAddress, MailKind};
+
+/// Longest login that a mail shows, in characters.
+const LOGIN_CHARACTERS_MAX: usize = 100;
 
 /// A mail before it is composed.
 #[derive(Clone, Copy, Debug)]
@@ -12,7 +18,9 @@ pub struct Letter<'a> {
     pub kind: MailKind,
     /// The name of the org.
     pub org_name: &'a str,
-    /// The login of the user whom it is for.
+    /// The login of the user whom it is for. It is shown if it is the address that the mail goes to. A mail that an administrator has
+    /// caused also shows another address, or a login of letters, digits, `_` and `-`, which no mail program makes a link of. Any other
+    /// login is left out.
     pub login: &'a str,
     /// The link, except in a mail that only tells something.
     pub link: Option<LetterLink<'a>>,
@@ -40,6 +48,7 @@ struct Words {
 #[template(path = "letter.txt")]
 struct PlainText<'a> {
     letter: &'a Letter<'a>,
+    login: Option<&'a str>,
     words: &'a Words,
 }
 
@@ -47,18 +56,36 @@ struct PlainText<'a> {
 #[template(path = "letter.html")]
 struct Html<'a> {
     letter: &'a Letter<'a>,
+    login: Option<&'a str>,
     words: &'a Words,
 }
 
 impl Letter<'_> {
     /// The mail to `to`.
     pub fn compose(&self, to: MailAddress) -> Mail {
-        let words = words(self.kind);
-        let text = PlainText { letter: self, words: &words }.render();
-        let html = Html { letter: self, words: &words }.render();
+        let (words, login) = (words(self.kind), self.shown_login(&to));
+        let text = PlainText { letter: self, login, words: &words }.render();
+        let html = Html { letter: self, login, words: &words }.render();
         // Writing to a text does not fail.
         let (text, html) = (Secret::new(text.unwrap_or_default()), Secret::new(html.unwrap_or_default()));
         Mail::new(self.kind, to, &format!("{} ({})", words.subject, self.org_name), text, html)
+    }
+
+    fn shown_login(&self, to: &MailAddress) -> Option<&str> {
+        let is_plain = |character: char| character.is_alphanumeric() || "._-+@'".contains(character);
+        let is_short = self.login.chars().nth(LOGIN_CHARACTERS_MAX).is_none();
+        if !is_short || !self.login.chars().all(is_plain) {
+            return None;
+        }
+        let address = MailAddress::parse(self.login).ok();
+        let is_own = address.as_ref().is_some_and(|login| login.to_string().eq_ignore_ascii_case(&to.to_string()));
+        let is_shown = match self.kind {
+            MailKind::EmailVerification | MailKind::AccountExists => is_own,
+            MailKind::PasswordReset | MailKind::Activation => {
+                address.is_some() || !self.login.contains(['.', '+', '@', '\''])
+            }
+        };
+        is_shown.then_some(self.login)
     }
 }
 
@@ -110,10 +137,9 @@ mod tests {
         let (text, html) = (mail.text.expose(), mail.html.expose());
         assert!(text.contains("\nhttps://id.example.com/reset_password?token=abc-_1\n"), "{text}");
         assert!(html.contains("<a href=\"https://id.example.com/reset_password?token=abc-_1\">"), "{html}");
-        assert!(
-            text.contains("ada<script>@example.com") && !html.contains("<script>") && !html.contains("<b>"),
-            "{html}"
-        );
+        for body in [text, html] {
+            assert!(body.contains("Hello,") && !body.contains("script") && !html.contains("<b>"), "{body}");
+        }
         for body in [text, html] {
             assert!(body.contains("one hour") && body.contains("An administrator has reset your password."), "{body}");
         }
@@ -121,6 +147,41 @@ mod tests {
         let mail = Letter { kind: MailKind::AccountExists, link: None, ..letter }.compose(to);
         for body in [mail.text.expose(), mail.html.expose()] {
             assert!(body.contains("You already have an account") && !body.contains("link"), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_login_is_shown_only_where_it_can_mislead_nobody() {
+        const OF_STRANGERS: [MailKind; 2] = [MailKind::EmailVerification, MailKind::AccountExists];
+        const OF_ADMINISTRATORS: [MailKind; 2] = [MailKind::PasswordReset, MailKind::Activation];
+        let long = format!("{}@example.com", "a".repeat(LOGIN_CHARACTERS_MAX));
+        for (login, by_strangers, by_administrators) in [
+            ("ada@example.com", true, true),
+            ("ADA@Example.com", true, true),
+            ("ada.b+tag_1-2'3@example.com", false, true),
+            ("ada", false, true),
+            ("Zo\u{eb}_okoye-2", false, true),
+            ("www.evil.example", false, false),
+            ("evil.example", false, false),
+            ("evil.example/ada@example.com", false, false),
+            ("http://evil.example", false, false),
+            ("Your account is locked. Call +1 555 0100", false, false),
+            ("Ada\nVisit evil.example", false, false),
+            ("<b>Ada</b>", false, false),
+            ("[Ada](evil)", false, false),
+            ("\u{202e}ada", false, false),
+            (long.as_str(), false, false),
+        ] {
+            for (kinds, is_shown) in [(OF_STRANGERS, by_strangers), (OF_ADMINISTRATORS, by_administrators)] {
+                for kind in kinds {
+                    let Ok(to) = MailAddress::parse("ada@example.com") else { panic!("it is an address") };
+                    let mail = Letter { kind, org_name: "Org", login, link: None }.compose(to);
+                    let hello = if is_shown { format!("\nHello {login},\n") } else { "\nHello,\n".to_owned() };
+                    assert!(mail.text.expose().contains(&hello), "{kind:?} {login}: {}", mail.text.expose());
+                    let is_in_html = mail.html.expose().contains(&login.replace('\'', "&#39;"));
+                    assert_eq!(is_in_html, is_shown, "{kind:?} {login}: {}", mail.html.expose());
+                }
+            }
         }
     }
 }
