@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tenterhook_contract::HookTypes;
 use tenterhook_engine::{Limits, SystemClock, Witness};
+use tenterhook_flows::registration::unverified::UnverifiedUsers;
 use tenterhook_management::signing_keys::{self, DueKeys};
 use tenterhook_platform::{
     FollowSettings, Lockout, Parts, Platform, Settings, entropy::SystemEntropy, mail::MailCarrier,
@@ -25,7 +26,7 @@ use crate::{
     keys, line_bound,
 };
 
-/// How often expired codes, sessions, tokens and log events are removed.
+/// How often expired codes, sessions, tokens and log events are removed, and users who were not verified in time.
 const PURGE_EVERY: Duration = Duration::from_mins(10);
 /// How often signing keys are checked for rotation.
 const ROTATE_EVERY: Duration = Duration::from_hours(1);
@@ -205,10 +206,14 @@ async fn tell_refusals(platform: Arc<Platform>) {
 
 async fn purge(platform: Arc<Platform>) {
     let mut every = tokio::time::interval(PURGE_EVERY);
+    let mut unverified = UnverifiedUsers::default();
     loop {
         every.tick().await;
         if let Err(error) = platform.store().purge_expired(platform.now()).await {
             tracing::warn!(%error, "store.purge failed; it is tried again later");
+        }
+        if let Err(error) = unverified.delete_overdue(&platform).await {
+            tracing::warn!(%error, "registration.unverified: users could not be looked up; it is tried again later");
         }
     }
 }

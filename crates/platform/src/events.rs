@@ -30,6 +30,8 @@ pub const UNLOCK_USER: (&str, &str) = ("user.account.unlock", "Auto unlock user 
 pub const CREATE_USER: (&str, &str) = ("user.lifecycle.create", "Create Okta user");
 /// Event type and display message of the activation of a user.
 pub const ACTIVATE_USER: (&str, &str) = ("user.lifecycle.activate", "Activate Okta user");
+/// Event type and display message of the end of a user, whoever has deleted it.
+pub const DELETE_USER: (&str, &str) = ("user.lifecycle.delete.completed", "Delete Okta user");
 /// Event type and display message of a new member of a group.
 pub const ADD_MEMBER: (&str, &str) = ("group.user_membership.add", "Add user to group membership");
 /// Event type and display message of a changed profile.

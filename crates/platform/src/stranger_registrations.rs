@@ -35,11 +35,16 @@ impl StrangerRegistrations {
     }
 
     fn take(&self, org: &OrgId, people: &[String], network: Network, now: Instant) -> bool {
+        // No code that runs under the lock can leave the bounds half changed.
+        self.bounds.lock().unwrap_or_else(PoisonError::into_inner).take(org, network, now)
+            && self.take_people(org, people, network, now)
+    }
+
+    fn take_people(&self, org: &OrgId, people: &[String], network: Network, now: Instant) -> bool {
         let may = |person: &String| {
             self.people.begin(org, person, network, now).is_some_and(|attempt| attempt <= ATTEMPTS_MAX)
         };
-        // No code that runs under the lock can leave the bounds half changed.
-        self.bounds.lock().unwrap_or_else(PoisonError::into_inner).take(org, network, now) && people.iter().all(may)
+        people.iter().all(may)
     }
 }
 
@@ -48,6 +53,11 @@ impl Platform {
     /// once for each form that is valid, before anything is looked up.
     pub fn may_register(&self, org: &OrgId, caller: &Caller, people: &[String]) -> bool {
         self.stranger_registrations().take(org, people, caller.network(), Instant::now())
+    }
+
+    /// Whether a registration that goes on may cause a mail to further people: those whom its hook has put in the place of the form's.
+    pub fn may_register_for(&self, org: &OrgId, caller: &Caller, people: &[String]) -> bool {
+        self.stranger_registrations().take_people(org, people, caller.network(), Instant::now())
     }
 }
 

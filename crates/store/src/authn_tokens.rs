@@ -61,7 +61,7 @@ impl Store {
     ) -> Result<Redeemed, StoreError> {
         let transaction = self.connections.writer.begin().await?;
         let this = working(&token.org_id, &token.token_sha256, token.purpose, now);
-        let redeemed = redeem(&transaction, Entity::delete_many().filter(this), user).await?;
+        let redeemed = redeem::<Entity>(&transaction, this, user).await?;
         if redeemed != Redeemed::Done {
             transaction.rollback().await;
             return Ok(redeemed);

@@ -545,6 +545,8 @@ pub(crate) mod single_use_link {
         pub(crate) purpose: String,
         pub(crate) user_id: String,
         pub(crate) expires_us: i64,
+        /// The version of the user that was stored with it; none for a link that a node of a build before has added.
+        pub(crate) user_version: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

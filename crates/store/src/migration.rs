@@ -22,13 +22,14 @@ use crate::{
     migration_replaced::ReplacedSessions,
     migration_roles::TokenRoles,
     migration_saml::SamlSessions,
+    migration_unverified::UnverifiedUsers,
     migration_user_search::UserSearch,
     migration_users::UserKeys,
     migrator::{Step, big_integer, big_integer_null, boolean, string, string_null, text, text_null},
 };
 
 /// All steps, in their order. A new one is added at the end.
-pub(crate) const STEPS: [&dyn Step; 22] = [
+pub(crate) const STEPS: [&dyn Step; 23] = [
     &Foundation,
     &Expiry,
     &ConfigurationMark,
@@ -49,6 +50,7 @@ pub(crate) const STEPS: [&dyn Step; 22] = [
     &SingleUseLinks,
     &AuthnTokens,
     &ReplacedSessions,
+    &UnverifiedUsers,
     &Factors,
     &Proofs,
 ];
@@ -289,6 +291,9 @@ mod tests {
             );
             connection.execute_unprepared(&user).await.unwrap();
         }
+        migrate(&connection, &STEPS[..20]).await.unwrap();
+        let link = "INSERT INTO single_use_links VALUES ('00o00000000000000000', 't', 'EMAIL_VERIFICATION', '00u00000000000000002', 1)";
+        connection.execute_unprepared(link).await.unwrap();
         migrate(&connection, &STEPS).await.unwrap();
         let backend = connection.get_database_backend();
         let numbers = async |sql: &str| {
@@ -311,6 +316,8 @@ mod tests {
         assert_eq!(numbers(roles).await, [1, 0]);
         let managed = "SELECT COUNT(*), COUNT(limits) FROM orgs WHERE status = 'ACTIVE'";
         assert_eq!(numbers(managed).await, [3, 0]);
+        let marked = "SELECT COUNT(*), COUNT(user_version) FROM single_use_links";
+        assert_eq!(numbers(marked).await, [1, 1]);
         let unused = "SELECT COUNT(*), COUNT(used_us) + COUNT(successor) FROM refresh_tokens";
         assert_eq!(numbers(unused).await, [1, 0]);
     }

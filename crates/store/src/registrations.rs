@@ -4,18 +4,15 @@ use std::collections::HashSet;
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
     sea_query::{Expr, ExprTrait as _},
 };
-use tenterhook_contract::{
-    Timestamp,
-    id::{GroupId, OrgId, UserId},
-};
-use tenterhook_model::{LinkPurpose, SingleUseLink, User};
+use tenterhook_contract::id::GroupId;
+use tenterhook_model::{SingleUseLink, User};
 
 use crate::{
     Lapsed, Standing, Store, StoreError,
-    entity::{group_member, single_use_link, user, user_group},
+    entity::{group_member, user, user_group},
     groups::note_members_changed,
     single_use_links::put_link,
     store::{duplicate, parse},
@@ -80,7 +77,7 @@ impl Store {
             group_member::Entity::insert_many(members).exec_without_returning(&transaction).await?;
         }
         if let Some(link) = link {
-            put_link(&transaction, link).await?;
+            put_link(&transaction, link, user.version).await?;
         }
         transaction.commit().await?;
         rows.into_iter().map(|(id, name)| Ok((parse("group", &id)?, name))).collect()
@@ -111,21 +108,5 @@ impl Store {
         }
         transaction.commit().await?;
         Ok(ProfileStored::Yes)
-    }
-
-    /// Whether a user has a link of this purpose that works.
-    pub async fn has_link(
-        &self,
-        org: &OrgId,
-        user: &UserId,
-        purpose: LinkPurpose,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let links = single_use_link::Entity::find()
-            .filter(single_use_link::Column::OrgId.eq(org.as_str()))
-            .filter(single_use_link::Column::UserId.eq(user.as_str()))
-            .filter(single_use_link::Column::Purpose.eq(purpose.as_str()))
-            .filter(single_use_link::Column::ExpiresUs.gt(now.as_micros()));
-        Ok(links.count(&self.connections.reader).await? > 0)
     }
 }

@@ -1,9 +1,10 @@
 //! Links that work once. That only one of several concurrent uses counts is decided by the database: the link goes in the
-//! transaction that does what it is for.
+//! transaction that does what it is for. A transaction changes the user first and then the user's links and tokens, so that no two of
+//! them wait for each other.
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, ConnectionTrait, DbErr, DeleteMany, EntityTrait, QueryFilter as _,
+    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait, QueryFilter as _,
     sea_query::{ExprTrait as _, SimpleExpr},
 };
 use tenterhook_contract::{Timestamp, id::OrgId};
@@ -12,6 +13,7 @@ use tenterhook_model::{LinkPurpose, SingleUseLink, User};
 use crate::{
     Store, StoreError,
     entity::single_use_link::{ActiveModel, Column, Entity},
+    store::parse,
     user_access::{Ending, end_access},
     users::replace_row,
 };
@@ -36,7 +38,7 @@ impl Store {
             transaction.rollback().await;
             return Ok(false);
         }
-        put_link(&transaction, link).await?;
+        put_link(&transaction, link, user.version + 1).await?;
         end_access(&transaction, &user.org_id, &user.id, Ending::SessionsAndTokens).await?;
         transaction.commit().await?;
         Ok(true)
@@ -52,12 +54,11 @@ impl Store {
     ) -> Result<Option<SingleUseLink>, StoreError> {
         let found = Entity::find().filter(working(org, token_sha256, purpose, now));
         let Some(row) = found.one(&self.connections.reader).await? else { return Ok(None) };
-        let unreadable = |_| StoreError::Unreadable { what: "link", why: "its user's id".to_owned() };
         Ok(Some(SingleUseLink {
             org_id: org.clone(),
             token_sha256: row.token_sha256,
             purpose,
-            user_id: row.user_id.parse().map_err(unreadable)?,
+            user_id: parse("link", &row.user_id)?,
             expires: Timestamp::from_micros(row.expires_us),
         }))
     }
@@ -67,7 +68,7 @@ impl Store {
     pub async fn redeem_link(&self, link: &SingleUseLink, user: &User, now: Timestamp) -> Result<Redeemed, StoreError> {
         let transaction = self.connections.writer.begin().await?;
         let this = working(&link.org_id, &link.token_sha256, link.purpose, now);
-        let redeemed = redeem(&transaction, Entity::delete_many().filter(this), user).await?;
+        let redeemed = redeem::<Entity>(&transaction, this, user).await?;
         if redeemed != Redeemed::Done {
             transaction.rollback().await;
             return Ok(redeemed);
@@ -78,21 +79,28 @@ impl Store {
     }
 }
 
-/// Deletes the one row that works once, and changes the user that it is for. Unless this is [`Redeemed::Done`], the transaction is to
-/// be rolled back.
+/// Changes the user, and deletes the one row that works once for it. Unless this is [`Redeemed::Done`], the transaction is to be rolled
+/// back.
 pub(crate) async fn redeem<E: EntityTrait>(
     transaction: &impl ConnectionTrait,
-    row: DeleteMany<E>,
+    row: SimpleExpr,
     user: &User,
 ) -> Result<Redeemed, StoreError> {
-    if row.exec(transaction).await?.rows_affected == 0 {
-        return Ok(Redeemed::Gone);
+    if !replace_row(transaction, user).await? {
+        let is_there = E::find().filter(row).one(transaction).await?.is_some();
+        return Ok(if is_there { Redeemed::Contended } else { Redeemed::Gone });
     }
-    Ok(if replace_row(transaction, user).await? { Redeemed::Done } else { Redeemed::Contended })
+    let deleted = E::delete_many().filter(row).exec(transaction).await?.rows_affected;
+    Ok(if deleted == 0 { Redeemed::Gone } else { Redeemed::Done })
 }
 
-/// Adds a link; it replaces the user's link of the same purpose.
-pub(crate) async fn put_link(connection: &impl ConnectionTrait, link: &SingleUseLink) -> Result<(), DbErr> {
+/// Adds a link; it replaces the user's link of the same purpose. `user_version` is the version that the user has once the transaction
+/// is committed.
+pub(crate) async fn put_link(
+    connection: &impl ConnectionTrait,
+    link: &SingleUseLink,
+    user_version: i64,
+) -> Result<(), DbErr> {
     let of_user = Column::OrgId.eq(link.org_id.as_str()).and(Column::UserId.eq(link.user_id.as_str()));
     let previous = of_user.and(Column::Purpose.eq(link.purpose.as_str()));
     Entity::delete_many().filter(previous).exec(connection).await?;
@@ -102,6 +110,7 @@ pub(crate) async fn put_link(connection: &impl ConnectionTrait, link: &SingleUse
         purpose: Set(link.purpose.as_str().to_owned()),
         user_id: Set(link.user_id.to_string()),
         expires_us: Set(link.expires.as_micros()),
+        user_version: Set(Some(user_version)),
     };
     Entity::insert(row).exec_without_returning(connection).await?;
     Ok(())

@@ -37,6 +37,7 @@ use crate::{
     orgs::DamagedOrgs,
     readiness::Readiness,
     sessions,
+    unverified_users::has_no_use,
 };
 
 /// Consumed codes are kept for a day after they expire.
@@ -208,7 +209,7 @@ impl Store {
         removed += self.remove::<saml_request::Entity>(saml_request::Column::ExpiresUs.lt(us)).await?;
         removed += self.remove::<session_app::Entity>(session_app::Column::ExpiresUs.lt(us)).await?;
         removed += self.remove::<saml_logout::Entity>(saml_logout::Column::ExpiresUs.lt(us)).await?;
-        removed += self.remove::<single_use_link::Entity>(single_use_link::Column::ExpiresUs.lt(us)).await?;
+        removed += self.remove::<single_use_link::Entity>(has_no_use(now)).await?;
         removed += self.remove::<authn_token::Entity>(authn_tokens::expired(us)).await?;
         removed += self.remove::<factor_code::Entity>(factor_code::Column::ExpiresUs.lt(us)).await?;
         let of_no_use = now.plus_seconds(-SUCCESSOR_SECONDS_MAX).as_micros();

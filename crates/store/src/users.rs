@@ -245,7 +245,7 @@ pub(crate) fn each(ids: &[String], select: impl Fn(&str) -> SelectStatement) -> 
     Some(all)
 }
 
-fn of_version(user: &User) -> SimpleExpr {
+pub(crate) fn of_version(user: &User) -> SimpleExpr {
     let of_org = user::Column::OrgId.eq(user.org_id.as_str());
     of_org.and(user::Column::Id.eq(user.id.as_str())).and(user::Column::Version.eq(user.version))
 }

@@ -7,6 +7,7 @@ pub mod form;
 mod outcome;
 pub mod progressive;
 pub mod sign_up;
+pub mod unverified;
 pub mod verification;
 
 pub use outcome::{Refused, RefusedBy};

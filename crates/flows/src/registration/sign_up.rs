@@ -19,7 +19,7 @@ use tenterhook_platform::{
     Caller, OrgSnapshot, Pause, Platform,
     attempts::key,
     events::{ACTIVATE_USER, ADD_MEMBER, CREATE_USER, Event, login_actor, named_target, user_actor, user_target},
-    mail::{MailAddress, MailKind, MailRefused},
+    mail::{MailAddress, MailKind, MailPlace, MailRefused},
     passwords::{HashingSource, PasswordError, hash_password_from},
     refusals::Refusal,
 };
@@ -28,7 +28,7 @@ use tenterhook_store::StoreError;
 use super::{
     form::{EMAIL, Form, LOGIN, PASSWORD, Submitted},
     outcome::{Decided, Refused, RefusedBy, decided, placed},
-    verification::{self, Verifying},
+    verification::{self, Told, Verifying},
 };
 use crate::{commitment::Commitment, password_reset::unfit};
 
@@ -39,6 +39,9 @@ const HOOK_URL: &str = "/idp/idx/enroll/new";
 const NO_ADDRESS: &str = "Enter an email address, such as name@example.com.";
 const TAKEN: &str = "This username is taken. Sign in instead, or choose another one.";
 
+/// How often a user is added or changed, because another change came first.
+const TRIES_MAX: usize = 10;
+
 /// What became of a form.
 #[derive(Debug)]
 pub enum SignedUp {
@@ -46,8 +49,18 @@ pub enum SignedUp {
     Active(Box<User>),
     /// The person has a mail with a link that activates the user. Nobody is told whether the username was taken: its owner has a
     /// mail that says so.
-    MailSent,
+    MailSent {
+        /// The address of the form; `None` when it has none, and the hook has set one.
+        to: Option<String>,
+    },
     /// Nothing was created.
+    Not(NotSignedUp),
+}
+
+/// Why nothing was created.
+#[derive(Debug)]
+pub enum NotSignedUp {
+    /// The form, or what its hook has left of it.
     Refused(Refused),
     /// Too many registrations from the network, for the person, or in all.
     TooManyAttempts,
@@ -57,6 +70,8 @@ pub enum SignedUp {
     TurnedAway,
     /// The policy verifies email addresses, and no mail server is configured.
     NoMail,
+    /// The org has all the users that it may have.
+    NoRoom,
 }
 
 /// A form that was sent.
@@ -77,6 +92,10 @@ type Reason = &'static str;
 
 /// The login has an owner.
 const LOGIN_TAKEN: Reason = "LOGIN_TAKEN";
+/// The login that the hook has set has an owner.
+const LOGIN_OF_HOOK_TAKEN: Reason = "LOGIN_OF_HOOK_TAKEN";
+/// Too many registrations.
+const TOO_MANY_ATTEMPTS: Reason = "TOO_MANY_ATTEMPTS";
 
 /// How a registration ends before there is a user.
 enum Ended {
@@ -97,6 +116,9 @@ struct Registering<'a> {
     caller: &'a Caller,
     policy: &'a EnrollmentPolicy,
     form: &'a Form<'a>,
+    /// Login and email address of the form, each taken from the other where it has one of them; empty without one.
+    login: String,
+    email: String,
 }
 
 /// Signs a person up. `commitment` begins before anything is stored; from then on this must run to its end.
@@ -110,104 +132,112 @@ pub async fn sign_up(
     SignUp { policy, form, submitted, password }: SignUp<'_>,
     commitment: &Commitment,
 ) -> Result<SignedUp, StoreError> {
-    let registering = Registering { platform, org, caller, policy, form };
-    let attributes = match registering.valid(submitted, password) {
+    let attributes = match valid(policy, submitted, password) {
         Ok(attributes) => attributes,
         // Nobody learns anything from it, so it is neither counted nor logged.
-        Err(messages) => return Ok(SignedUp::Refused(Refused { messages, by: RefusedBy::Validation })),
+        Err(messages) => {
+            let refused = Refused { messages, by: RefusedBy::Validation };
+            return Ok(SignedUp::Not(NotSignedUp::Refused(refused)));
+        }
     };
+    let text = |name: &str| attributes.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (login, email) = (text(LOGIN), text(EMAIL));
+    let registering = Registering { platform, org, caller, policy, form, login, email };
     match registering.run(attributes, password, commitment).await {
         Ok(signed_up) | Err(Ended::With(signed_up)) => Ok(signed_up),
         Err(Ended::Store(error)) => Err(error),
     }
 }
 
-impl Registering<'_> {
-    /// The attributes with login and email address, each taken from the other where the form asks for one of them.
-    fn valid(&self, submitted: Result<Submitted, FormMessages>, password: &Secret) -> Result<Attributes, FormMessages> {
-        let (mut attributes, mut messages) = match submitted {
-            Ok(Submitted { profile }) => (profile, FormMessages::default()),
-            Err(messages) => (Attributes::new(), messages),
-        };
-        for (one, other) in [(LOGIN, EMAIL), (EMAIL, LOGIN)] {
-            if !attributes.contains_key(one)
-                && let Some(value) = attributes.get(other).cloned()
-                && (one == LOGIN || MailAddress::parse(value.as_str().unwrap_or_default()).is_ok())
-            {
-                attributes.insert(one.to_owned(), value);
-            }
+/// The attributes with login and email address, each taken from the other where the form asks for one of them.
+fn valid(
+    policy: &EnrollmentPolicy,
+    submitted: Result<Submitted, FormMessages>,
+    password: &Secret,
+) -> Result<Attributes, FormMessages> {
+    let (mut attributes, mut messages) = match submitted {
+        Ok(Submitted { profile }) => (profile, FormMessages::default()),
+        Err(messages) => (Attributes::new(), messages),
+    };
+    for (one, other) in [(LOGIN, EMAIL), (EMAIL, LOGIN)] {
+        if !attributes.contains_key(one)
+            && let Some(value) = attributes.get(other).cloned()
+            && (one == LOGIN || MailAddress::parse(value.as_str().unwrap_or_default()).is_ok())
+        {
+            attributes.insert(one.to_owned(), value);
         }
-        let is_set = |name: &str| attributes.contains_key(name) || self.policy.rule.hook_for_new_users().is_some();
-        if messages == FormMessages::default() && !is_set(EMAIL) {
-            messages.fields.push((LOGIN.to_owned(), NO_ADDRESS.to_owned()));
-        }
-        let login = attributes.get(LOGIN).and_then(Value::as_str).unwrap_or_default();
-        if let Some(why) = unfit(password, login) {
-            messages.fields.push((PASSWORD.to_owned(), why.to_string()));
-        }
-        if messages == FormMessages::default() { Ok(attributes) } else { Err(messages) }
     }
+    let is_set = |name: &str| attributes.contains_key(name) || policy.rule.hook_for_new_users().is_some();
+    if messages == FormMessages::default() && !is_set(EMAIL) {
+        messages.fields.push((LOGIN.to_owned(), NO_ADDRESS.to_owned()));
+    }
+    let login = attributes.get(LOGIN).and_then(Value::as_str).unwrap_or_default();
+    if let Some(why) = unfit(password, login) {
+        messages.fields.push((PASSWORD.to_owned(), why.to_string()));
+    }
+    if messages == FormMessages::default() { Ok(attributes) } else { Err(messages) }
+}
 
+/// The people whom a mail may go to, by both: it may go to the owner of the login.
+fn people(login: &str, email: &str) -> Vec<String> {
+    let mut people = vec![login.to_lowercase(), email.to_lowercase()];
+    people.dedup();
+    people.retain(|person| !person.is_empty());
+    people
+}
+
+impl Registering<'_> {
     async fn run(&self, attributes: Attributes, password: &Secret, commitment: &Commitment) -> Result<SignedUp, Ended> {
         let Self { platform, org, caller, policy, .. } = *self;
-        let text = |name: &str| attributes.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let (login, email) = (text(LOGIN), text(EMAIL));
-        // By both: the mail may go to the owner of the login.
-        let mut people = vec![login.to_lowercase(), email.to_lowercase()];
-        people.dedup();
-        people.retain(|person| !person.is_empty());
-        if !platform.may_register(&org.org.id, caller, &people) {
-            return Err(self.ended(&login, "TOO_MANY_ATTEMPTS", SignedUp::TooManyAttempts));
+        let (login, verifies) = (self.login.as_str(), policy.rule.email_verification);
+        if !platform.may_register(&org.org.id, caller, &people(login, &self.email)) {
+            return Err(self.not(TOO_MANY_ATTEMPTS, NotSignedUp::TooManyAttempts));
         }
-        self.check_room(&login).await?;
-        let is_reserved = |login: &str| login.to_lowercase() == User::login_of_tokens(&org.org.id);
-        if is_reserved(&login) {
+        self.check_room().await?;
+        if self.is_reserved(login) {
             // It has an owner, whether there is a row of it yet or not.
-            let is_told = !policy.rule.email_verification;
-            return Err(if is_told { self.taken(&login) } else { self.ended(&login, LOGIN_TAKEN, SignedUp::MailSent) });
+            return Err(if verifies { self.ended(LOGIN_TAKEN, self.mail_sent()) } else { self.taken() });
         }
-        // Where addresses are verified, whether the login is free shows when the user is added, and only its owner is told.
-        let place = if policy.rule.email_verification {
-            match platform.mailer().reserve(&org.org.id, MailKind::EmailVerification) {
-                Ok(place) => Some(place),
-                Err(MailRefused::Busy) => return Err(self.ended(&login, "MAIL_QUEUE_FULL", SignedUp::Busy)),
-                Err(MailRefused::Unavailable) => {
-                    tracing::error!(
-                        "registration: the policy verifies email addresses, and no mail server is configured"
-                    );
-                    return Err(self.ended(&login, "NO_MAIL_SERVER", SignedUp::NoMail));
-                }
-            }
-        } else {
-            if !login.is_empty() && platform.store().find_user_by_login(&org.org.id, &login).await?.is_some() {
-                return Err(self.taken(&login));
-            }
-            None
-        };
-        let source = HashingSource::SignIn(caller.network(), key(&org.org.id, &login));
+        if verifies {
+            // So that no hook is called in vain. The place is not kept: many slow hooks would hold the whole queue.
+            drop(self.place_of_mail()?);
+        } else if !login.is_empty() && platform.store().find_user_by_login(&org.org.id, login).await?.is_some() {
+            return Err(self.taken());
+        }
+        let source = HashingSource::SignIn(caller.network(), key(&org.org.id, login));
         let hash = match hash_password_from(source, password).await {
             Ok(hash) => hash,
-            Err(PasswordError::Busy) => return Err(self.ended(&login, "BUSY", SignedUp::Busy)),
+            Err(PasswordError::Busy) => return Err(self.not("BUSY", NotSignedUp::Busy)),
             Err(error) => return Err(error.into()),
         };
-        let profile = self.result(&login, attributes).await?;
+        let profile = self.result(attributes).await?;
         if !self.still_registers() {
-            return Err(self.failed(&login, "POLICY_CHANGED"));
-        }
-        if is_reserved(&profile.login) {
-            return Err(self.failed(&login, "LOGIN_OF_HOOK_TAKEN"));
+            return Err(self.failed("POLICY_CHANGED"));
         }
         let Ok(to) = MailAddress::parse(&profile.email) else {
-            return Err(self.failed(&login, "EMAIL_ADDRESS_INVALID"));
+            return Err(self.failed("EMAIL_ADDRESS_INVALID"));
         };
-        let verifying = place.map(|place| Verifying { place, to });
+        // Where addresses are verified, whether the login is free shows when the user is added, and only its owner is told: until
+        // then nothing depends on it.
+        let verifying = if verifies { Some(self.verifying(&profile, to)?) } else { None };
+        if self.is_reserved(&profile.login) {
+            let is_told = verifying.is_none();
+            return Err(if is_told {
+                self.failed(LOGIN_OF_HOOK_TAKEN)
+            } else {
+                self.ended(LOGIN_OF_HOOK_TAKEN, self.mail_sent())
+            });
+        }
         let user = self.new_user(profile, hash, verifying.is_none());
         commitment.begin();
-        self.create(user, &login, verifying).await
+        match verifying {
+            Some(verifying) => self.create_unverified(user, verifying).await,
+            None => self.create(user).await,
+        }
     }
 
     /// The profile as the hook leaves it.
-    async fn result(&self, login: &str, attributes: Attributes) -> Result<Profile, Ended> {
+    async fn result(&self, attributes: Attributes) -> Result<Profile, Ended> {
         let Self { platform, org, policy, form, .. } = *self;
         let mut subject = RegistrationSubject {
             action: RegistrationAction::Allow,
@@ -225,14 +255,14 @@ impl Registering<'_> {
             subject: &mut subject,
             deadline: None,
         };
-        let asked = || (self.origin(login), self.caller.request_context_at(HOOK_URL));
+        let asked = || (self.origin(), self.caller.request_context_at(HOOK_URL));
         let resumed = platform.pause(pause, asked).await;
         let attributes = match decided(FLOW, form, resumed, subject) {
             Decided::Allowed(attributes) => attributes,
             Decided::Denied(refused) => {
-                return Err(self.ended(login, refused.by.reason(), SignedUp::Refused(refused)));
+                return Err(self.not(refused.by.reason(), NotSignedUp::Refused(refused)));
             }
-            Decided::TurnedAway => return Err(Ended::With(SignedUp::TurnedAway)),
+            Decided::TurnedAway => return Err(self.not("TURNED_AWAY", NotSignedUp::TurnedAway)),
         };
         // What the schema does not have is the hook's alone.
         let stored = attributes.into_iter().filter(|(name, _)| org.profile_schema.attribute(name).is_some());
@@ -242,7 +272,29 @@ impl Registering<'_> {
             Err(causes) => {
                 // They name attributes, never values.
                 tracing::warn!(org = %org.org.id, policy = %policy.id, ?causes, "registration.result is not valid");
-                Err(self.failed(login, "RESULT_INVALID"))
+                Err(self.failed("RESULT_INVALID"))
+            }
+        }
+    }
+
+    /// What the mail needs: the people whom the hook has put in the place of the form's get no more mails than others.
+    fn verifying(&self, profile: &Profile, to: MailAddress) -> Result<Verifying, Ended> {
+        let of_form = people(&self.login, &self.email);
+        let mut others = people(&profile.login, &profile.email);
+        others.retain(|person| !of_form.contains(person));
+        if !self.platform.may_register_for(&self.org.org.id, self.caller, &others) {
+            return Err(self.not(TOO_MANY_ATTEMPTS, NotSignedUp::TooManyAttempts));
+        }
+        Ok(Verifying { place: self.place_of_mail()?, to })
+    }
+
+    fn place_of_mail(&self) -> Result<MailPlace, Ended> {
+        match self.platform.mailer().reserve(&self.org.org.id, MailKind::EmailVerification) {
+            Ok(place) => Ok(place),
+            Err(MailRefused::Busy) => Err(self.not("MAIL_QUEUE_FULL", NotSignedUp::Busy)),
+            Err(MailRefused::Unavailable) => {
+                tracing::error!("registration: the policy verifies email addresses, and no mail server is configured");
+                Err(self.not("NO_MAIL_SERVER", NotSignedUp::NoMail))
             }
         }
     }
@@ -269,32 +321,50 @@ impl Registering<'_> {
         user
     }
 
-    async fn create(&self, user: User, login: &str, verifying: Option<Verifying>) -> Result<SignedUp, Ended> {
-        let Self { platform, org, caller, policy, .. } = *self;
-        let issued = verifying.as_ref().map(|_| verification::new_link(platform, caller, &user));
-        let link = issued.as_ref().map(|issued| &issued.link);
-        let groups = match platform.store().register_user(&user, &policy.rule.target_group_ids, link).await {
-            Ok(groups) => groups,
-            Err(StoreError::Duplicate { .. }) => {
-                // Not the login of the form: the hook has set that of another user.
-                if user.profile.login.to_lowercase() != login.to_lowercase() {
-                    return Err(self.failed(login, "LOGIN_OF_HOOK_TAKEN"));
-                }
-                let Some(verifying) = verifying else { return Err(self.taken(login)) };
-                platform.log_refusal(&org.org.id, caller, login_actor(None, login), Refusal::SignUp(LOGIN_TAKEN));
-                verification::tell_owner(platform, org, caller, user, verifying).await?;
-                return Ok(SignedUp::MailSent);
+    async fn create(&self, user: User) -> Result<SignedUp, Ended> {
+        match self.platform.store().register_user(&user, &self.policy.rule.target_group_ids, None).await {
+            Ok(groups) => {
+                self.log_created(&user, &groups);
+                Ok(SignedUp::Active(Box::new(user)))
             }
-            Err(error) => return Err(error.into()),
-        };
-        self.log_created(&user, &groups);
-        match (verifying, issued) {
-            (Some(verifying), Some(issued)) => {
-                verification::send(org, caller, &user, &issued, verifying);
-                Ok(SignedUp::MailSent)
-            }
-            _ => Ok(SignedUp::Active(Box::new(user))),
+            Err(StoreError::Duplicate { .. }) if self.is_of_form(&user) => Err(self.taken()),
+            Err(StoreError::Duplicate { .. }) => Err(self.failed(LOGIN_OF_HOOK_TAKEN)),
+            Err(error) => Err(error.into()),
         }
+    }
+
+    /// Adds a user with its link, or tells the owner of the login: the answer is the same.
+    async fn create_unverified(&self, user: User, mut verifying: Verifying) -> Result<SignedUp, Ended> {
+        let Self { platform, org, caller, policy, .. } = *self;
+        for _ in 0..TRIES_MAX {
+            let issued = verification::new_link(platform, caller, &user);
+            match platform.store().register_user(&user, &policy.rule.target_group_ids, Some(&issued.link)).await {
+                Ok(groups) => {
+                    self.log_created(&user, &groups);
+                    verification::send(org, caller, &user, &issued, verifying);
+                    return Ok(self.mail_sent());
+                }
+                Err(StoreError::Duplicate { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            match verification::tell_owner(platform, org, caller, &user, verifying).await? {
+                Told::Owner => {
+                    let reason = if self.is_of_form(&user) { LOGIN_TAKEN } else { LOGIN_OF_HOOK_TAKEN };
+                    return Ok(self.logged(reason, self.mail_sent()));
+                }
+                Told::Nobody(unused) => verifying = unused,
+            }
+        }
+        Err(self.not("BUSY", NotSignedUp::Busy))
+    }
+
+    /// Whether the login is that of the form, and none that the hook has set.
+    fn is_of_form(&self, user: &User) -> bool {
+        user.profile.login.to_lowercase() == self.login.to_lowercase()
+    }
+
+    fn is_reserved(&self, login: &str) -> bool {
+        login.to_lowercase() == User::login_of_tokens(&self.org.org.id)
     }
 
     /// Whether people may still sign up by the policy in the same way: an administrator may have changed it while the hook was asked.
@@ -307,35 +377,47 @@ impl Registering<'_> {
     }
 
     /// The bound of the org's users.
-    async fn check_room(&self, login: &str) -> Result<(), Ended> {
+    async fn check_room(&self) -> Result<(), Ended> {
         let Some(limit) = self.org.org.limits.users else { return Ok(()) };
         let users = self.platform.store().count_users(&self.org.org.id).await?;
-        if users < u64::from(limit) { Ok(()) } else { Err(self.failed(login, "USERS_LIMIT")) }
+        if users < u64::from(limit) { Ok(()) } else { Err(self.not("USERS_LIMIT", NotSignedUp::NoRoom)) }
     }
 
-    fn taken(&self, login: &str) -> Ended {
+    fn mail_sent(&self) -> SignedUp {
+        SignedUp::MailSent { to: Some(self.email.clone()).filter(|email| !email.is_empty()) }
+    }
+
+    fn taken(&self) -> Ended {
         let messages = FormMessages { fields: vec![(LOGIN.to_owned(), TAKEN.to_owned())], form: Vec::new() };
         let refused = Refused { messages: placed(self.form, messages), by: RefusedBy::Validation };
-        self.ended(login, LOGIN_TAKEN, SignedUp::Refused(refused))
+        self.not(LOGIN_TAKEN, NotSignedUp::Refused(refused))
     }
 
-    fn failed(&self, login: &str, reason: Reason) -> Ended {
+    fn failed(&self, reason: Reason) -> Ended {
         let refused = Refused { messages: FormMessages::failed(FLOW), by: RefusedBy::Failure };
-        self.ended(login, reason, SignedUp::Refused(refused))
+        self.not(reason, NotSignedUp::Refused(refused))
     }
 
-    /// Ends the registration without a user, and logs the reason.
-    fn ended(&self, login: &str, reason: Reason, with: SignedUp) -> Ended {
-        let actor = login_actor(None, login);
+    fn not(&self, reason: Reason, why: NotSignedUp) -> Ended {
+        self.ended(reason, SignedUp::Not(why))
+    }
+
+    fn ended(&self, reason: Reason, with: SignedUp) -> Ended {
+        Ended::With(self.logged(reason, with))
+    }
+
+    /// Logs why the registration ends without a user.
+    fn logged(&self, reason: Reason, with: SignedUp) -> SignedUp {
+        let actor = login_actor(None, &self.login);
         self.platform.log_refusal(&self.org.org.id, self.caller, actor, Refusal::SignUp(reason));
-        Ended::With(with)
+        with
     }
 
-    fn origin(&self, login: &str) -> Origin {
+    fn origin(&self) -> Origin {
         let rule = &self.policy.rule;
         Origin {
             targets: vec![named_target(rule.id.as_str(), "PolicyRule", &rule.name)],
-            ..self.caller.origin(&self.org.org.id, login_actor(None, login))
+            ..self.caller.origin(&self.org.org.id, login_actor(None, &self.login))
         }
     }
 

@@ -62,36 +62,46 @@ pub(super) fn send(
     place.send(letter.compose(to), posting(caller, user));
 }
 
-/// Tells the owner of a login that somebody has signed up with it: a mail says that there is an account. While the address is not
-/// verified nobody owns the login: the later registration, `newer`, takes the place of the earlier one, whose link does not work
-/// any more. Otherwise somebody else's registration, and password, would be in the way of the owner of the address.
+/// Whom a registration with a login that is taken was told to.
+pub(super) enum Told {
+    /// Whoever has the login.
+    Owner,
+    /// Nobody: the user is gone, or has just been changed. The registration is to be tried again.
+    Nobody(Verifying),
+}
+
+/// Tells the owner of a login that somebody has signed up with it: a mail says that there is an account. Until the address is
+/// verified nobody owns the login, however old the link is: the later registration, `newer`, takes the place of the earlier one, whose
+/// link does not work any more. Otherwise somebody else's registration, and password, would be in the way of the owner of the address.
 pub(super) async fn tell_owner(
     platform: &Platform,
     org: &OrgSnapshot,
     caller: &Caller,
-    newer: User,
+    newer: &User,
     verifying: Verifying,
-) -> Result<(), StoreError> {
+) -> Result<Told, StoreError> {
     let login = &newer.profile.login;
-    let Some(owner) = platform.store().find_user_by_login(&org.org.id, login).await? else { return Ok(()) };
-    let waits = owner.status == UserStatus::Staged
-        && platform.store().has_link(&org.org.id, &owner.id, PURPOSE, platform.now()).await?;
-    if waits {
-        let User { profile, password, last_updated, .. } = newer;
+    let Some(owner) = platform.store().find_user_by_login(&org.org.id, login).await? else {
+        return Ok(Told::Nobody(verifying));
+    };
+    if platform.store().awaits_verification(&owner).await? {
+        let User { profile, password, last_updated, .. } = newer.clone();
         let owner = User { profile, password, last_updated, ..owner };
         let issued = new_link(platform, caller, &owner);
-        if platform.store().replace_user_with_link(&owner, &issued.link).await? {
+        return Ok(if platform.store().replace_user_with_link(&owner, &issued.link).await? {
             send(org, caller, &owner, &issued, verifying);
-        }
-        return Ok(());
+            Told::Owner
+        } else {
+            Told::Nobody(verifying)
+        });
     }
     // The mail goes to the owner's address, whatever the form says.
-    let Ok(to) = MailAddress::parse(&owner.profile.email) else { return Ok(()) };
+    let Ok(to) = MailAddress::parse(&owner.profile.email) else { return Ok(Told::Owner) };
     let Verifying { place, .. } = verifying;
     let letter =
         Letter { kind: MailKind::AccountExists, org_name: &org.org.name, login: &owner.profile.login, link: None };
     place.send(letter.compose(to), posting(caller, &owner));
-    Ok(())
+    Ok(Told::Owner)
 }
 
 fn posting(caller: &Caller, user: &User) -> Posting {

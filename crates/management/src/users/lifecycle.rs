@@ -5,7 +5,7 @@ use tenterhook_model::{LinkPurpose, Password, User, UserStatus, UserTransition};
 use tenterhook_platform::{
     Platform,
     entropy::temporary_password,
-    events::{ACTIVATE_USER, LOCK_USER, UPDATE_PASSWORD, user_target},
+    events::{ACTIVATE_USER, DELETE_USER, LOCK_USER, UPDATE_PASSWORD, user_target},
     links::{NewLink, good_for},
     mail::{Letter, LetterLink, MailAddress, MailKind, MailPlace, MailRefused, Posting},
     passwords::{HashingSource, hash_password, verify_password},
@@ -319,7 +319,7 @@ pub async fn delete(
         }
         // A user that was activated in the meantime is not removed.
         if platform.store().delete_user(&user, platform.now()).await? {
-            let (event_type, message) = ("user.lifecycle.delete.completed", "Delete Okta user");
+            let (event_type, message) = DELETE_USER;
             log_change(platform, administrator, event_type, message, user_target(&user));
             return Ok(());
         }

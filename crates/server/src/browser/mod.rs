@@ -7,6 +7,7 @@ pub(crate) mod brand;
 pub(crate) mod colour;
 pub(crate) mod cookies;
 pub(crate) mod form;
+pub(crate) mod link_form;
 pub(crate) mod pages;
 pub(crate) mod query;
 pub(crate) mod request;

@@ -13,26 +13,20 @@ use axum::{
 use tenterhook_contract::Secret;
 use tenterhook_flows::{
     commitment::Commitment,
-    oauth::parameters::Parameters,
     password_reset::{self, PASSWORD_CHARACTERS_MIN, Reset, Unfit},
 };
 use tenterhook_model::LinkPurpose;
 use tenterhook_platform::{
     Caller, OrgSnapshot,
-    links::{ACTIVATION_PATH, RESET_PASSWORD_PATH, TOKEN_PARAMETER, path_of},
+    links::{ACTIVATION_PATH, RESET_PASSWORD_PATH, path_of},
 };
 
 use super::{
     form::{Field, FormMessage, Input, Login},
+    link_form::{LinkForm, OWN_FORM, PASSWORD_FIELD, token_of},
     pages::{Content, Problem, SHOW_PASSWORD_PATH, page},
-    request::{form_bytes, taken_apart},
 };
-use crate::{App, accept::Tasks, error::ApiError, to_its_end::committed};
-
-/// Bytes of the form at most.
-const FORM_BYTES_MAX: usize = 8 * 1_024;
-/// The form leads to its own page.
-const OWN_FORM: &str = "'self'";
+use crate::{App, error::ApiError, to_its_end::committed};
 
 pub(super) fn routes() -> Router<App> {
     let page = |purpose| {
@@ -90,10 +84,7 @@ async fn show(
     Extension(org): Extension<Arc<OrgSnapshot>>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Response, ApiError> {
-    let query = Parameters::parse(caller.query.as_deref().unwrap_or_default().as_bytes());
-    let Some(token) = query.ok().and_then(|query| query.get(TOKEN_PARAMETER).map(Secret::new)) else {
-        return Ok(gone());
-    };
+    let Some(token) = token_of(&caller) else { return Ok(gone()) };
     let user = password_reset::user_of_link(&app.platform, &org, (purpose, &token)).await?;
     Ok(user.map_or_else(gone, |user| form_page((purpose, &token), &user.profile.login, None)))
 }
@@ -105,15 +96,10 @@ async fn submit(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let tasks = request.extensions().get::<Tasks>().cloned();
-    let (headers, body) = taken_apart(request);
-    let form = match form_bytes(&headers, body, FORM_BYTES_MAX).await {
+    let LinkForm { tasks, token, password } = match LinkForm::read(request).await {
         Ok(form) => form,
-        Err(error) => return Ok(unreadable(&error.to_string())),
+        Err(unreadable) => return Ok(*unreadable),
     };
-    let Ok(form) = Parameters::parse(&form) else { return Ok(unreadable("The form cannot be read.")) };
-    let secret = |name| Secret::new(form.get(name).unwrap_or_default());
-    let (token, password) = (secret(TOKEN_PARAMETER), secret("password"));
     let setting = |commitment: Arc<Commitment>| async move {
         let set = set(&app, &org, &caller, ((purpose, &token), &password), &commitment).await;
         set.unwrap_or_else(ApiError::into_response)
@@ -151,7 +137,7 @@ fn form_page((purpose, token): (LinkPurpose, &Secret), login: &str, again: Optio
             None,
         ),
     };
-    let errors: Vec<_> = error.as_deref().map(|error| ("password", error)).into_iter().collect();
+    let errors: Vec<_> = error.as_deref().map(|error| (PASSWORD_FIELD, error)).into_iter().collect();
     let (heading, label) = match purpose {
         LinkPurpose::Activation => ("Activate your account", "Password"),
         _ => ("Set a new password", "New password"),
@@ -164,7 +150,7 @@ fn form_page((purpose, token): (LinkPurpose, &Secret), login: &str, again: Optio
         token: token.expose(),
         message: text.map(|text| FormMessage { text, fields: &errors }),
         password: Field {
-            name: "password",
+            name: PASSWORD_FIELD,
             label,
             input: Input::Password,
             autocomplete: "new-password",
@@ -183,9 +169,4 @@ fn form_page((purpose, token): (LinkPurpose, &Secret), login: &str, again: Optio
 fn gone() -> Response {
     let text = "The link was used, replaced by a newer one, or is too old. Ask your administrator for a new one.";
     page(StatusCode::NOT_FOUND, &Problem { title: "This link does not work", text, code: "link_gone" }, "'none'")
-}
-
-fn unreadable(text: &str) -> Response {
-    let title = "This request cannot be answered";
-    page(StatusCode::BAD_REQUEST, &Problem { title, text, code: "invalid_request" }, "'none'")
 }

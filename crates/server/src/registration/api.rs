@@ -16,7 +16,7 @@ use tenterhook_flows::{
     registration::{
         Refused, RefusedBy,
         form::{Form, PASSWORD},
-        sign_up::{SignUp, SignedUp, sign_up},
+        sign_up::{NotSignedUp, SignUp, SignedUp, sign_up},
     },
 };
 use tenterhook_management::administrator::ManagementError;
@@ -123,21 +123,32 @@ fn answer(signed_up: SignedUp) -> Result<Response, ApiError> {
         SignedUp::Active(user) => {
             Json(SignedUpAnswer { status: "ACTIVE", user_id: Some(user.id.to_string()) }).into_response()
         }
-        SignedUp::MailSent => Json(SignedUpAnswer { status: "STAGED", user_id: None }).into_response(),
-        SignedUp::Refused(refused) => return Err(refusal(refused)),
-        SignedUp::TooManyAttempts => return Err(ApiError::RateLimited),
-        SignedUp::Busy => return Err(ManagementError::Password(PasswordError::Busy).into()),
-        SignedUp::TurnedAway => return Err(ManagementError::TurnedAway.into()),
-        SignedUp::NoMail => {
-            let cause = "People cannot sign up at present: no mail can be sent".to_owned();
-            return Err(ApiError::Form {
-                code: ErrorCode::ReadOnly,
-                status: StatusCode::SERVICE_UNAVAILABLE,
-                detail: "",
-                causes: vec![cause.into()],
-            });
-        }
+        SignedUp::MailSent { .. } => Json(SignedUpAnswer { status: "STAGED", user_id: None }).into_response(),
+        SignedUp::Not(why) => return Err(error(why)),
     })
+}
+
+/// Why nothing was created, as an error.
+fn error(why: NotSignedUp) -> ApiError {
+    let form = |code: ErrorCode, status, detail, cause: &str| {
+        let causes = vec![cause.to_owned().into()];
+        ApiError::Form { code, status, detail, causes }
+    };
+    match why {
+        NotSignedUp::Refused(refused) => refusal(refused),
+        NotSignedUp::TooManyAttempts => ApiError::RateLimited,
+        NotSignedUp::Busy => ManagementError::Password(PasswordError::Busy).into(),
+        NotSignedUp::TurnedAway => ManagementError::TurnedAway.into(),
+        NotSignedUp::NoMail => {
+            let cause = "People cannot sign up at present: no mail can be sent";
+            form(ErrorCode::ReadOnly, StatusCode::SERVICE_UNAVAILABLE, "", cause)
+        }
+        // A limit is a failed validation (`management-api.md` section 1), wherever it is met.
+        NotSignedUp::NoRoom => {
+            let cause = "People cannot sign up at present: the org has all the users that it may have";
+            form(ErrorCode::ValidationFailed, StatusCode::BAD_REQUEST, MODEL, cause)
+        }
+    }
 }
 
 /// The error of a refused form: a cause for each message, with the member that it is about.

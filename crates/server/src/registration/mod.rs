@@ -29,6 +29,7 @@ use self::page::{SignUpPurpose, sign_up_page, submitted};
 use crate::{
     App,
     browser::{
+        link_form::unreadable,
         pages::{self, Problem},
         sign_in::{OwnPath, SignInError},
     },
@@ -85,8 +86,8 @@ async fn sign_up_by_form(
     let Some(purpose) = purpose(&org, &policy) else { return Ok(nobody_signs_up()) };
     match submitted(app, org, caller, purpose, request).await {
         Ok(response) => Ok(response),
-        Err(SignInError::Request(error)) => Ok(problem(&error.to_string())),
-        Err(SignInError::Form(error)) => Ok(problem(&error.description)),
+        Err(SignInError::Request(error)) => Ok(unreadable(&error.to_string())),
+        Err(SignInError::Form(error)) => Ok(unreadable(&error.description)),
         Err(SignInError::Store(error)) => Err(error.into()),
     }
 }
@@ -108,11 +109,6 @@ pub(crate) fn nobody_signs_up() -> Response {
     let text = "New accounts cannot be created here. Go back to the application and sign in.";
     let response = problem_page(StatusCode::NOT_FOUND, "You cannot sign up here", text, "not_found");
     marked(response, true, |error| ApiError::from(error).into_response())
-}
-
-/// A page for a request that cannot be read.
-fn problem(text: &str) -> Response {
-    problem_page(StatusCode::BAD_REQUEST, "This request cannot be answered", text, "invalid_request")
 }
 
 fn problem_page(status: StatusCode, title: &str, text: &str, code: &str) -> Response {

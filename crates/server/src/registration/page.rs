@@ -14,7 +14,7 @@ use tenterhook_flows::{
     commitment::Commitment,
     registration::{
         form::{Form, PASSWORD},
-        sign_up::{SignUp, SignedUp, sign_up},
+        sign_up::{NotSignedUp, SignUp, SignedUp, sign_up},
     },
     sign_in::{NewSession, begin_session},
 };
@@ -91,7 +91,8 @@ impl Content for SignUpPage<'_> {
 #[derive(Template)]
 #[template(path = "check_your_mail.html")]
 struct CheckYourMail<'a> {
-    email: Login<'a>,
+    /// The address of the form, if it has one.
+    email: Option<Login<'a>>,
     good_for: &'a str,
     /// Where people sign up again.
     sign_up: &'a str,
@@ -147,8 +148,8 @@ pub(crate) async fn submitted(
         };
         let user = match signed_up {
             Ok(SignedUp::Active(user)) => user,
-            Ok(SignedUp::MailSent) => return check_your_mail(&texts, &purpose.action),
-            Ok(other) => return form_page(&app, &org, &caller, &purpose, (&texts, Some(again(other)))),
+            Ok(SignedUp::MailSent { to }) => return check_your_mail(to.as_deref(), &purpose.action),
+            Ok(SignedUp::Not(why)) => return form_page(&app, &org, &caller, &purpose, (&texts, Some(again(why)))),
             Err(error) => return ApiError::from(error).into_response(),
         };
         let begun = NewSession {
@@ -173,31 +174,34 @@ pub(crate) async fn submitted(
 }
 
 /// The same for everybody whose form is valid: it does not say whether there was an account.
-fn check_your_mail(texts: &Texts, sign_up: &OwnPath) -> Response {
-    let text = |name: &str| texts.iter().find(|(of, _)| of == name).map(|(_, text)| text.trim());
-    let email = text("email").or_else(|| text("login")).unwrap_or_default();
+fn check_your_mail(email: Option<&str>, sign_up: &OwnPath) -> Response {
     let (_, good_for) = good_for(LinkPurpose::EmailVerification);
-    let content = CheckYourMail { email: Login(email), good_for, sign_up: sign_up.as_str() };
+    let content = CheckYourMail { email: email.map(Login), good_for, sign_up: sign_up.as_str() };
     page(StatusCode::OK, &content, "'none'")
 }
 
 /// Why a form is shown again.
-fn again(signed_up: SignedUp) -> Again {
+fn again(why: NotSignedUp) -> Again {
     let above = |status, text: &str| Again {
         status,
         messages: FormMessages { fields: Vec::new(), form: vec![text.to_owned()] },
     };
-    match signed_up {
-        SignedUp::Refused(refused) => Again { status: StatusCode::BAD_REQUEST, messages: refused.messages },
-        SignedUp::TooManyAttempts | SignedUp::TurnedAway => {
+    match why {
+        NotSignedUp::Refused(refused) => Again { status: StatusCode::BAD_REQUEST, messages: refused.messages },
+        NotSignedUp::TooManyAttempts | NotSignedUp::TurnedAway => {
             let text = "Too many people sign up at present. Try again in five minutes.";
             above(StatusCode::TOO_MANY_REQUESTS, text)
         }
-        SignedUp::NoMail => {
+        NotSignedUp::NoMail => {
             let text = "You cannot sign up at present, because no mail can be sent. Try again later.";
             above(StatusCode::SERVICE_UNAVAILABLE, text)
         }
-        SignedUp::Busy | SignedUp::Active(_) | SignedUp::MailSent => {
+        NotSignedUp::NoRoom => {
+            let text =
+                "No more accounts can be created here at present. Ask the organization that you want to sign up at.";
+            above(StatusCode::BAD_REQUEST, text)
+        }
+        NotSignedUp::Busy => {
             let text = "Too many people sign up at present. Try again in a moment.";
             above(StatusCode::SERVICE_UNAVAILABLE, text)
         }

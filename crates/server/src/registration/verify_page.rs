@@ -12,42 +12,30 @@ use axum::{
 use tenterhook_contract::Secret;
 use tenterhook_flows::{
     commitment::Commitment,
-    oauth::parameters::Parameters,
-    registration::{
-        form::PASSWORD,
-        verification::{Verified, user_of_link, verify},
-    },
+    registration::verification::{Verified, user_of_link, verify},
 };
-use tenterhook_platform::{
-    Caller, OrgSnapshot,
-    links::{TOKEN_PARAMETER, VERIFY_EMAIL_PATH},
-};
+use tenterhook_platform::{Caller, OrgSnapshot, links::VERIFY_EMAIL_PATH};
 
-use super::problem;
 use crate::{
     App,
-    accept::Tasks,
     browser::{
         form::{Field, FormMessage, Input, Login},
+        link_form::{LinkForm, OWN_FORM, PASSWORD_FIELD, token_of},
         pages::{Content, SHOW_PASSWORD_PATH, page},
-        request::{form_bytes, taken_apart},
     },
     error::ApiError,
     to_its_end::committed,
 };
 
-/// Bytes of the form at most.
-const FORM_BYTES_MAX: usize = 8 * 1_024;
 /// The password is not the one of the registration.
 const WRONG: &str = "This is not the password of the latest sign-up. Sign up again to choose another.";
-/// The form leads to its own page.
-const OWN_FORM: &str = "'self'";
 
 #[derive(Template)]
 #[template(path = "verify_email.html")]
 struct VerifyEmail<'a> {
     action: &'static str,
-    login: Login<'a>,
+    /// The address: whoever reads the page has its mails. The login may be any text of whoever has signed up with the address.
+    email: Login<'a>,
     token: &'a str,
     /// Why the page is shown again.
     message: Option<FormMessage<'a>>,
@@ -81,10 +69,7 @@ pub(super) async fn show(
     Extension(org): Org,
     Extension(caller): Extension<Caller>,
 ) -> Result<Response, ApiError> {
-    let query = Parameters::parse(caller.query.as_deref().unwrap_or_default().as_bytes());
-    let Some(token) = query.ok().and_then(|query| query.get(TOKEN_PARAMETER).map(Secret::new)) else {
-        return Ok(gone());
-    };
+    let Some(token) = token_of(&caller) else { return Ok(gone()) };
     form_page(&app, &org, &token, None).await
 }
 
@@ -94,15 +79,10 @@ pub(super) async fn submit(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let tasks = request.extensions().get::<Tasks>().cloned();
-    let (headers, body) = taken_apart(request);
-    let form = match form_bytes(&headers, body, FORM_BYTES_MAX).await {
+    let LinkForm { tasks, token, password } = match LinkForm::read(request).await {
         Ok(form) => form,
-        Err(error) => return Ok(problem(&error.to_string())),
+        Err(unreadable) => return Ok(*unreadable),
     };
-    let Ok(form) = Parameters::parse(&form) else { return Ok(problem("The form cannot be read.")) };
-    let secret = |name: &str| Secret::new(form.get(name).unwrap_or_default());
-    let (token, password) = (secret(TOKEN_PARAMETER), secret(PASSWORD));
     let verifying = |commitment: Arc<Commitment>| async move {
         let verified = verified(&app, &org, &caller, (&token, &password), &commitment).await;
         verified.unwrap_or_else(ApiError::into_response)
@@ -141,14 +121,14 @@ async fn form_page(app: &App, org: &OrgSnapshot, token: &Secret, again: Option<A
         }
         Some(Again::Busy) => (StatusCode::SERVICE_UNAVAILABLE, Some("This did not work. Try again in a moment."), None),
     };
-    let errors: Vec<_> = error.map(|error| (PASSWORD, error)).into_iter().collect();
+    let errors: Vec<_> = error.map(|error| (PASSWORD_FIELD, error)).into_iter().collect();
     let template = VerifyEmail {
         action: VERIFY_EMAIL_PATH,
-        login: Login(&user.profile.login),
+        email: Login(&user.profile.email),
         token: token.expose(),
         message: text.map(|text| FormMessage { text, fields: &errors }),
         password: Field {
-            name: PASSWORD,
+            name: PASSWORD_FIELD,
             label: "Password",
             input: Input::Password,
             autocomplete: "current-password",

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tenterhook_contract::{HookTypes, Secret};
-use tenterhook_engine::{Limits, SystemClock};
+use tenterhook_engine::{Clock, Limits, SystemClock};
 use tenterhook_management::provision::DemonstrationOrg;
 use tenterhook_platform::{FollowSettings, Parts, Platform, Settings, entropy::SystemEntropy, mail::MailCarrier};
 use tenterhook_server::{ServerLimits, TrustedProxies, router, serve};
@@ -100,14 +100,15 @@ pub(crate) async fn platform_following(
     hook_types: &Arc<HookTypes>,
     follow: FollowSettings,
 ) -> Arc<Platform> {
-    let transport = HttpTransport::new(
-        TransportConfig { policy: EgressPolicy::default().with_plain_http_to_loopback(), ..TransportConfig::default() },
-        Arc::new(SystemClock),
-        Arc::new(SystemEntropy),
-    );
-    let parts = parts(store, Arc::new(transport.unwrap()), base_url);
+    let parts = parts(store, transport_to_loopback(), base_url);
     let settings = Settings { limits, follow, ..parts.settings };
     Platform::start(Parts { settings, hook_types: Arc::clone(hook_types), ..parts }).await.unwrap()
+}
+
+fn transport_to_loopback() -> Arc<HttpTransport> {
+    let policy = EgressPolicy::default().with_plain_http_to_loopback();
+    let config = TransportConfig { policy, ..TransportConfig::default() };
+    Arc::new(HttpTransport::new(config, Arc::new(SystemClock), Arc::new(SystemEntropy)).unwrap())
 }
 
 impl World {
@@ -156,13 +157,17 @@ impl World {
 
     /// A server with this in the place of a mail server.
     pub(crate) async fn with_mail(mail: Arc<dyn MailCarrier>) -> Self {
+        Self::with_mail_at(mail, Arc::new(SystemClock)).await
+    }
+
+    /// The same with this clock.
+    pub(crate) async fn with_mail_at(mail: Arc<dyn MailCarrier>, clock: Arc<dyn Clock>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (config, keys) = (store_config(folder.path()).await, Keyring::generate_text());
         let store = Store::open(&config, Keyring::from_text(&keys).unwrap()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
-        let transport = HttpTransport::with_config(TransportConfig::default()).unwrap();
-        let parts = Parts { mail: Some(mail), ..parts(store, Arc::new(transport), base_url.into()) };
+        let parts = Parts { mail: Some(mail), clock, ..parts(store, transport_to_loopback(), base_url.into()) };
         let platform = Platform::start(parts).await.unwrap();
         Self::around(platform, listener, ServerLimits::default(), folder, (config, keys, HookTypes::built_in())).await
     }

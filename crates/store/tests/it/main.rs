@@ -25,5 +25,6 @@ mod registrations;
 mod rotation;
 mod saml_sessions;
 mod single_use_links;
+mod unverified_users;
 mod user_access;
 mod users;

@@ -2,9 +2,9 @@
 
 use tenterhook_contract::{Secret, id::UserId};
 use tenterhook_model::{LinkPurpose, Password, SingleUseLink, User};
-use tenterhook_store::{Redeemed, Store};
+use tenterhook_store::{Redeemed, Store, StoreConfig};
 
-use crate::databases::{at, on_every_database, org, other_org, user};
+use crate::databases::{at, on_every_database, open, org, other_org, postgres, user};
 
 const PURPOSE: LinkPurpose = LinkPurpose::PasswordReset;
 
@@ -92,4 +92,36 @@ on_every_database! {
     a_link_that_is_not_used_up_changes_nothing
     the_next_link_of_a_user_replaces_the_one_before
     expired_links_are_removed
+}
+
+/// A user gets a new link while the older one is used: one comes second and is told, and neither waits for the other, who waits for it.
+/// The embedded database has one writer.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
+async fn new_links_and_uses_of_links_do_not_wait_for_each_other() {
+    let StoreConfig::Postgres { url, .. } = postgres().await else { panic!("it is PostgreSQL") };
+    let store = open(&StoreConfig::Postgres { url, max_connections: 12 }).await;
+    let mut all = tokio::task::JoinSet::new();
+    for number in 0..2 {
+        let store = store.clone();
+        all.spawn(async move {
+            let (first, mut current) = linked(&store, &format!("n{number}@example.com"), &format!("{number}-0")).await;
+            for time in 1..=30 {
+                let user = store.find_user(&org(), &first.id).await.unwrap().unwrap();
+                let next = link(&first.id, &format!("{number}-{time}"));
+                let (replaced, redeemed) =
+                    tokio::join!(store.replace_user_with_link(&user, &next), store.redeem_link(&current, &user, at(1)));
+                match (replaced.unwrap(), redeemed.unwrap()) {
+                    (true, Redeemed::Gone) => {}
+                    (false, Redeemed::Done) => {
+                        let user = store.find_user(&org(), &first.id).await.unwrap().unwrap();
+                        assert!(store.replace_user_with_link(&user, &next).await.unwrap());
+                    }
+                    both => panic!("{both:?}"),
+                }
+                current = next;
+            }
+        });
+    }
+    all.join_all().await;
 }

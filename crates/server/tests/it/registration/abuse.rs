@@ -1,9 +1,14 @@
 //! What strangers may cause: bounds of registrations, large forms, and secrets that stay secret.
 
 use serde_json::{Value, json};
+use tenterhook_engine::Limits;
 use tenterhook_model::{Org, OrgLimits};
 
-use super::{Enrollment, LOGIN, PASSWORD, noor};
+use super::{
+    Enrollment, LOGIN, PASSWORD, causes, noor,
+    page::{NOOR, submit},
+    pairs,
+};
 use crate::{
     harness::{Behaviour, Service, World},
     while_asked::Asked,
@@ -94,8 +99,32 @@ async fn an_org_with_all_its_users_takes_no_more() {
     let limits = OrgLimits { users: Some(u32::try_from(users).unwrap()), ..org.limits };
     world.platform.update_org(&org, &Org { limits, ..org.clone() }).await.unwrap();
     let refused = enrollment.register(&noor(&json!({}))).await;
-    assert_eq!(refused.status, 400, "{}", refused.text());
+    assert_eq!((refused.status.as_u16(), &refused.json()["errorCode"]), (400, &json!("E0000001")));
+    let cause = "People cannot sign up at present: the org has all the users that it may have";
+    assert_eq!(causes(&refused), pairs(&[("", cause)]));
     assert_eq!(enrollment.user(LOGIN).await, None);
+    let event = &world.events("user.lifecycle.create").await[0];
+    assert_eq!(event["outcome"], json!({ "result": "FAILURE", "reason": "USERS_LIMIT" }));
+    let path = format!("/signup/{}", enrollment.policy);
+    let page = world.send("GET", &path, &[], b"").await;
+    let refused = submit(&world, &path, &page, &NOOR).await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.text().contains("No more accounts can be created here at present."), "{}", refused.text());
+}
+
+#[tokio::test]
+async fn a_registration_that_is_turned_away_is_logged_as_any_that_came_to_nothing() {
+    let world = World::with_engine_limits(Limits { in_flight: 0, ..Limits::default() }).await;
+    let enrollment = Enrollment::new(&world).await;
+    let service = Service::start(Behaviour::json(&json!({}))).await;
+    let hook = enrollment.hook(service.address).await;
+    enrollment.set(&json!({ "preRegistrationInlineHooks": [{ "inlineHookId": hook }] })).await;
+    let refused = enrollment.register(&noor(&json!({}))).await;
+    assert_eq!((refused.status.as_u16(), &refused.json()["errorCode"]), (429, &json!("E0000047")));
+    let events = world.events("user.lifecycle.create").await;
+    let [event] = events.as_slice() else { panic!("{events:?}") };
+    assert_eq!(event["outcome"], json!({ "result": "FAILURE", "reason": "TURNED_AWAY" }));
+    assert_eq!(event["actor"]["alternateId"], LOGIN);
 }
 
 /// It is made when it is first asked for, so there may be no row of it yet.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Enrollment, LOGIN, PASSWORD, sign_in_status, verification::Kept};
 use crate::{
@@ -231,4 +231,36 @@ async fn with_verification_everybody_is_told_to_look_for_a_mail() {
     assert_eq!(taken.text().replace("ada@example.com", LOGIN), new.text());
     assert_eq!(mails.all(2).await.len(), 2);
     assert_eq!(sign_in_status(&world, LOGIN, PASSWORD).await, 401);
+}
+
+/// A form that asks for the username alone: it may be an address, and the hook may set one.
+#[tokio::test]
+async fn the_page_after_a_mail_names_the_address_of_the_form_where_it_has_one() {
+    let world = World::with_mail(Arc::new(Kept::default())).await;
+    let enrollment = Enrollment::new(&world).await;
+    let sets = |profile: &Value| {
+        let command = json!({ "type": "com.okta.user.profile.update", "value": profile });
+        Behaviour::json(&json!({ "commands": [command] }))
+    };
+    let service = Service::start(sets(&json!({ "lastName": "Haddad" }))).await;
+    let hooks = json!([{ "inlineHookId": enrollment.hook(service.address).await }]);
+    let attribute = |name: &str| json!({ "name": name, "label": name, "required": true });
+    let rule = json!({
+        "activationRequirements": { "emailVerification": true }, "preRegistrationInlineHooks": hooks,
+        "profileAttributes": [attribute("login"), attribute("firstName")],
+    });
+    enrollment.set(&rule).await;
+    let path = format!("/signup/{}", enrollment.policy);
+    let page = world.send("GET", &path, &[], b"").await;
+    let sent = async |login: &str| {
+        let fields = [("userProfile.login", login), ("userProfile.firstName", "Noor"), ("password", PASSWORD)];
+        let answer = submit(&world, &path, &page, &fields).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.text()
+    };
+    let of_form = sent(LOGIN).await;
+    assert!(of_form.contains("a mail to <strong>") && of_form.contains("partner"), "{of_form}");
+    service.behave(sets(&json!({ "lastName": "Haddad", "email": "hook@home.example" })));
+    let of_hook = sent("noor").await;
+    assert!(of_hook.contains("We have sent you a mail.") && !of_hook.contains("home.example"), "{of_hook}");
 }

@@ -1,14 +1,21 @@
 //! The verification of the email address.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tenterhook_engine::BoxFuture;
+use tenterhook_flows::registration::unverified::UnverifiedUsers;
 use tenterhook_platform::mail::{MAILS_PER_ORG_MAX, Mail, MailCarrier, MailKind, Undelivered};
-use tenterhook_testkit::wait::until;
+use tenterhook_testkit::{clock::StandingClock, wait::until};
 
 use super::{Enrollment, LOGIN, PASSWORD, noor, sign_in_status};
-use crate::harness::World;
+use crate::{
+    harness::{Answer, Behaviour, Service, World},
+    while_asked::Asked,
+};
 
 /// Keeps the mails.
 #[derive(Clone, Default)]
@@ -35,6 +42,23 @@ pub(crate) fn link(world: &World, mail: &Mail) -> String {
     mail.text.expose().split(&base).nth(1).unwrap().split_whitespace().next().unwrap().to_owned()
 }
 
+/// What people sign up by when addresses are verified, with other members of the rule.
+pub(crate) async fn verifying<'w>(world: &'w World, members: &Value) -> Enrollment<'w> {
+    let enrollment = Enrollment::new(world).await;
+    let mut rule = json!({ "activationRequirements": { "emailVerification": true } });
+    for (name, value) in members.as_object().unwrap() {
+        rule[name] = value.clone();
+    }
+    enrollment.set(&rule).await;
+    enrollment
+}
+
+/// What the System Log says of registrations that came to nothing.
+async fn reasons(world: &World) -> Vec<Value> {
+    let events = world.events("user.lifecycle.create").await;
+    events.iter().map(|event| event["outcome"]["reason"].clone()).collect()
+}
+
 #[tokio::test]
 async fn a_taken_username_is_answered_like_a_new_one_and_its_owner_is_told() {
     let mails = Kept::default();
@@ -45,7 +69,7 @@ async fn a_taken_username_is_answered_like_a_new_one_and_its_owner_is_told() {
     assert_eq!((new.status.as_u16(), new.json()), (200, json!({ "status": "STAGED" })), "{}", new.text());
     assert_eq!(enrollment.user(LOGIN).await.unwrap()["status"], "STAGED");
     let taken = enrollment.register(&noor(&json!({ "email": "ADA@example.com" }))).await;
-    let headers = |answer: &crate::harness::Answer| {
+    let headers = |answer: &Answer| {
         let mut names: Vec<_> = answer.headers.keys().map(ToString::to_string).collect();
         names.sort_unstable();
         names
@@ -159,4 +183,157 @@ async fn nobody_signs_up_while_no_mail_can_be_sent() {
     assert_eq!(enrollment.user(LOGIN).await, None);
     drop(places);
     assert_eq!(enrollment.register(&noor(&json!({}))).await.status, 200);
+}
+
+async fn housekeeping(world: &World, unverified: &mut UnverifiedUsers) -> u64 {
+    world.platform.store().purge_expired(world.platform.now()).await.unwrap();
+    unverified.delete_overdue(&world.platform).await.unwrap()
+}
+
+#[tokio::test]
+async fn whoever_was_too_late_signs_up_again_and_whoever_never_verifies_is_deleted() {
+    let days = |days: u64| Duration::from_secs(days * 86_400);
+    let (mails, clock) = (Kept::default(), Arc::new(StandingClock::default()));
+    let world = World::with_mail_at(Arc::new(mails.clone()), clock.clone()).await;
+    let enrollment = verifying(&world, &json!({})).await;
+    let mut unverified = UnverifiedUsers::default();
+    let (changed, activated) = ("changed@partner.example", "activated@partner.example");
+    for login in [LOGIN, changed, activated] {
+        assert_eq!(enrollment.register(&noor(&json!({ "email": login }))).await.status, 200);
+    }
+    let first = link(&world, &mails.all(1).await[0]);
+    let nick = json!({ "profile": { "nickName": "C" } });
+    assert_eq!(world.api("POST", &format!("/api/v1/users/{changed}"), Some(&nick)).await.status, 200);
+    let activate = format!("/api/v1/users/{activated}/lifecycle/activate?sendEmail=false");
+    assert_eq!(world.api("POST", &activate, None).await.status, 200);
+
+    clock.advance(days(8));
+    for _ in 0..2 {
+        assert_eq!(housekeeping(&world, &mut unverified).await, 0);
+    }
+    assert_eq!(world.send("GET", &first, &[], b"").await.status, 404, "it has expired");
+    assert_eq!(enrollment.register(&noor(&json!({ "lastName": "Later" }))).await.status, 200);
+    let again = mails.all(4).await.pop().unwrap();
+    assert_eq!((again.kind, again.to.to_string().as_str()), (MailKind::EmailVerification, LOGIN));
+    assert_eq!(world.send("GET", &link(&world, &again), &[], b"").await.status, 200);
+    assert_eq!(enrollment.user(LOGIN).await.unwrap()["profile"]["lastName"], "Later");
+
+    clock.advance(days(13));
+    for _ in 0..2 {
+        assert_eq!(housekeeping(&world, &mut unverified).await, 0, "seven days after the link");
+    }
+    clock.advance(days(2));
+    assert_eq!(housekeeping(&world, &mut unverified).await, 0, "the clock may have jumped");
+    assert_eq!(housekeeping(&world, &mut unverified).await, 1);
+    assert_eq!(enrollment.user(LOGIN).await, None);
+    let deleted = world.events("user.lifecycle.delete.completed").await;
+    let [event] = deleted.as_slice() else { panic!("{deleted:?}") };
+    assert_eq!(
+        (&event["target"][0]["alternateId"], &event["actor"]["type"]),
+        (&json!(LOGIN), &json!("SystemPrincipal"))
+    );
+    assert_eq!(enrollment.user(changed).await.unwrap()["status"], "STAGED", "it is the administrator's now");
+    assert_ne!(enrollment.user(activated).await.unwrap()["status"], "STAGED");
+    for (login, kind) in [(LOGIN, MailKind::EmailVerification), (changed, MailKind::AccountExists)] {
+        let before = mails.0.lock().unwrap().len();
+        assert_eq!(enrollment.register(&noor(&json!({ "email": login }))).await.status, 200);
+        assert_eq!(mails.all(before + 1).await[before].kind, kind, "{login}");
+    }
+}
+
+#[tokio::test]
+async fn no_place_of_a_mail_is_held_while_the_hook_is_asked() {
+    let world = World::with_mail(Arc::new(Kept::default())).await;
+    let asked = Asked::start().await;
+    let enrollment = Enrollment::new(&world).await;
+    let hook = enrollment.hook(asked.address()).await;
+    let patient = json!({ "policy": { "timeoutMs": 10_000 } });
+    assert_eq!(world.api("POST", &format!("/api/v1/inlineHooks/{hook}"), Some(&patient)).await.status, 200);
+    let hooks = json!([{ "inlineHookId": hook }]);
+    let verification = json!({ "emailVerification": true });
+    enrollment.set(&json!({ "activationRequirements": verification, "preRegistrationInlineHooks": hooks })).await;
+    let mailer = world.platform.mailer();
+    let none = async { assert_eq!(mailer.queued(), 0) };
+    assert_eq!(asked.during(enrollment.register(&noor(&json!({}))), none).await.status, 200);
+    until("the mail was sent", || mailer.queued() == 0).await;
+    // Whoever finds no place then is told so, and nothing is stored.
+    let org = world.platform.org_by_host(None).unwrap().org.id.clone();
+    let mut places = Vec::new();
+    let filled = async {
+        places.extend((0..MAILS_PER_ORG_MAX).map(|_| mailer.reserve(&org, MailKind::EmailVerification).unwrap()));
+    };
+    let late = noor(&json!({ "email": "late@partner.example" }));
+    let taken = noor(&json!({}));
+    let refused = asked.during(enrollment.register(&late), filled).await;
+    assert_eq!((refused.status.as_u16(), &refused.json()["errorCode"]), (503, &json!("E0000010")));
+    assert_eq!(enrollment.register(&taken).await.status, 503, "nor is anybody told that a username is taken");
+    assert_eq!(enrollment.user("late@partner.example").await, None);
+    assert!(reasons(&world).await.contains(&json!("MAIL_QUEUE_FULL")));
+}
+
+/// A hook that builds the username from the form.
+#[tokio::test]
+async fn a_username_of_the_hook_that_is_taken_is_answered_like_a_free_one() {
+    let mails = Kept::default();
+    let world = World::with_mail(Arc::new(mails.clone())).await;
+    let sets = |login: &str| {
+        let value = json!({ "login": login });
+        Behaviour::json(&json!({ "commands": [{ "type": "com.okta.user.profile.update", "value": value }] }))
+    };
+    let service = Service::start(sets("built@partner.example")).await;
+    let enrollment = Enrollment::new(&world).await;
+    let hooks = json!([{ "inlineHookId": enrollment.hook(service.address).await }]);
+    let verification = json!({ "emailVerification": true });
+    enrollment.set(&json!({ "activationRequirements": verification, "preRegistrationInlineHooks": hooks })).await;
+    let register = async |number: usize| {
+        let email = format!("n{number}@partner.example");
+        enrollment.register_from(&format!("192.0.2.{number}"), &noor(&json!({ "email": email }))).await
+    };
+    let told = |answer: &Answer| (answer.status.as_u16(), answer.json());
+    let free = register(1).await;
+    assert_eq!(told(&free), (200, json!({ "status": "STAGED" })), "{}", free.text());
+    // Nobody has verified it: the last who signs up counts.
+    assert_eq!(told(&register(2).await), told(&free));
+    let second = mails.all(2).await.pop().unwrap();
+    assert_eq!((second.kind, second.to.to_string().as_str()), (MailKind::EmailVerification, "n2@partner.example"));
+    service.behave(sets("ada@example.com"));
+    assert_eq!(told(&register(3).await), told(&free));
+    let third = mails.all(3).await.pop().unwrap();
+    assert_eq!((third.kind, third.to.to_string().as_str()), (MailKind::AccountExists, "ada@example.com"));
+    let org = world.platform.org_by_host(None).unwrap().org.id.to_string().to_lowercase();
+    service.behave(sets(&format!("api@{org}.invalid")));
+    assert_eq!(told(&register(4).await), told(&free));
+    assert_eq!(reasons(&world).await.iter().filter(|reason| **reason == "LOGIN_OF_HOOK_TAKEN").count(), 3);
+    // However the forms differ, its owner gets no more mails than whoever is on a form.
+    service.behave(sets("ada@example.com"));
+    for number in 5..14 {
+        assert_eq!(told(&register(number).await), told(&free), "{number}");
+    }
+    assert_eq!(register(14).await.status, 429);
+    service.behave(sets("free@example.com"));
+    for number in 20..30 {
+        assert_eq!(told(&register(number).await), told(&free), "{number}");
+    }
+    assert_eq!(register(30).await.status, 429, "a free one is bounded in the same way");
+}
+
+#[tokio::test]
+async fn what_a_stranger_writes_is_in_no_mail_to_somebody_else() {
+    let mails = Kept::default();
+    let world = World::with_mail(Arc::new(mails.clone())).await;
+    let attribute = |name: &str| json!({ "name": name, "label": name, "required": true });
+    let attributes = ["login", "email", "firstName", "lastName"].map(attribute);
+    let enrollment = verifying(&world, &json!({ "profileAttributes": attributes })).await;
+    let marked = "You have won: go to evil.example/prize <b>now</b>";
+    let profile = json!({
+        "login": marked, "email": LOGIN, "firstName": marked, "lastName": marked, "password": PASSWORD,
+    });
+    let registered = enrollment.register(&profile).await;
+    assert_eq!(registered.status, 200, "{}", registered.text());
+    let mail = mails.all(1).await.pop().unwrap();
+    for body in [mail.text.expose(), mail.html.expose(), mail.subject()] {
+        assert!(!body.contains("evil") && !body.contains("won"), "{body}");
+    }
+    let page = world.send("GET", &link(&world, &mail), &[], b"").await.text();
+    assert!(page.contains(LOGIN) && !page.contains("evil"), "{page}");
 }
