@@ -21,7 +21,7 @@ use super::{
     registration::{DevHook, Registration, associate},
     saml::{self, DevSamlApp},
     shown::{FlowScreen, Issued, Screen, was_service_asked},
-    sign_up,
+    sign_up::{self, SignUp},
 };
 use crate::Error;
 
@@ -53,8 +53,8 @@ pub(crate) struct Demonstration {
     pub(crate) saml_app: OnceLock<DevSamlApp>,
     /// The registration hook.
     pub(crate) sign_up: Registration,
-    /// The path of the page where people sign up, once its policy is set up.
-    pub(crate) sign_up_page: OnceLock<String>,
+    /// The page where people sign up and the policy that asks existing users, once they are set up.
+    pub(crate) signing_up: OnceLock<SignUp>,
     pub(crate) flow: FlowChoice,
     /// Whether the hook calls a service of the user, not the sample.
     pub(crate) own_service: bool,
@@ -112,7 +112,7 @@ impl Demonstration {
         let sign_up = sign_up::set_up(self.client, admin_token, &self.sign_up).await;
         match sign_up {
             // Set once.
-            Ok(path) => drop(self.sign_up_page.set(path)),
+            Ok(done) => drop(self.signing_up.set(done)),
             Err(error) => screen.no_sign_up(&error),
         }
         let old_system = old_system::set_up(self.client, admin_token, &self.password_import).await;

@@ -200,7 +200,7 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
         password_import,
         saml_app: OnceLock::new(),
         sign_up,
-        sign_up_page: OnceLock::new(),
+        signing_up: OnceLock::new(),
         flow: options.flow,
         own_service: options.hook.is_some(),
     });

@@ -13,7 +13,7 @@ use super::{
     registration::{DevHook, Registration, SecretPlace},
     service_provider,
     shown::Screen,
-    sign_up::KNOWN_CODE,
+    sign_up::{self, DEPARTMENTS, KNOWN_CODE},
 };
 use crate::telemetry::{FAINT, HEADING};
 
@@ -43,7 +43,8 @@ impl Screen {
         let migrate = format!("{sign_in}?login={}", TO_MIGRATE.login);
         let saml = demonstration.saml_app.get();
         let saml_sign_on = format!("{base}{}", service_provider::SIGN_ON_PATH);
-        let sign_up = demonstration.sign_up_page.get().map(|path| format!("{base}{path}"));
+        let sign_up = demonstration.signing_up.get().map(|it| format!("{base}{}", it.page));
+        let ask = ask_command(demonstration);
         let commands = [
             (
                 "a token",
@@ -83,6 +84,7 @@ impl Screen {
                     "samlSignOnUrl": saml.map(|_| &saml_sign_on),
                     "samlMetadataUrl": saml.map(|app| &app.metadata_url),
                     "signUpUrl": sign_up,
+                    "askCommand": ask,
                     "failuresUrl": format!("{base}{}", pages::FAILURES_PATH),
                     "hookCommand": beside,
                     "commands": commands.iter().map(|(_, command)| command).collect::<Vec<_>>(),
@@ -118,7 +120,9 @@ impl Screen {
         let saml = saml.map(|_| (saml_sign_on_text(login), saml_sign_on));
         let sign_up = sign_up.map(|url| (sign_up_text(), url));
         let password_import = (password_import_text(), migrate);
-        for (what, command) in commands.chain([code_flow]).chain(saml).chain(sign_up).chain([password_import]) {
+        let ask = ask.map(|command| (ask_text(), command));
+        let pages = [code_flow].into_iter().chain(saml).chain(sign_up).chain([password_import]).chain(ask);
+        for (what, command) in commands.chain(pages) {
             println!("  {FAINT}# {what}{FAINT:#}\n  {command}");
         }
         if !demonstration.own_service {
@@ -161,6 +165,22 @@ fn saml_sign_on_text(login: &str) -> String {
 fn sign_up_text() -> String {
     format!(
         "sign up: open this in a browser; with the invitation {KNOWN_CODE} the hook gives a department, with another one it refuses at the field. The mail with the link is shown here"
+    )
+}
+
+/// The command that lets the policy ask the users of the code flow.
+fn ask_command(demonstration: &Demonstration) -> Option<String> {
+    let Demonstration { base_url, admin_token, world, signing_up, .. } = demonstration;
+    let asking = &signing_up.get()?.asking;
+    Some(sign_up::asking_command(base_url, admin_token.expose(), world.public_client_id.as_str(), asking))
+}
+
+/// What asking existing users shows.
+fn ask_text() -> String {
+    let [one, other] = DEPARTMENTS;
+    format!(
+        "progressive profile: after this command the page of the code flow asks users who have none for their department, which the hook must \
+         know ({one} or {other}); it adds a cost centre"
     )
 }
 

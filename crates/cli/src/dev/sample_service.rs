@@ -13,7 +13,7 @@ use super::{
     old_system,
     order::POINT,
     registration::Header,
-    sign_up::{CODE, KNOWN_CODE},
+    sign_up::{CODE, DEPARTMENT, DEPARTMENTS, KNOWN_CODE},
 };
 
 /// The path of token hook calls.
@@ -118,6 +118,9 @@ async fn answer_sign_up(
     Json(request): Json<Value>,
 ) -> Result<Json<Value>, StatusCode> {
     check(&secret, &headers)?;
+    if let Some(update) = request.pointer("/data/userProfileUpdate") {
+        return Ok(Json(answer_existing_user(update)));
+    }
     let code = request.pointer(&format!("/data/userProfile/{CODE}")).and_then(Value::as_str);
     Ok(Json(match code {
         None => json!({ "debugContext": { "service": "sample" } }),
@@ -136,6 +139,25 @@ async fn answer_sign_up(
             json!({ "error": { "errorSummary": "Registration refused", "errorCauses": [cause] } })
         }
     }))
+}
+
+/// Users of a department that exists get a cost centre; another department is refused at its field.
+fn answer_existing_user(update: &Value) -> Value {
+    let department = update.get(DEPARTMENT).and_then(Value::as_str);
+    let place = DEPARTMENTS.iter().position(|known| department.is_none_or(|department| department == *known));
+    if let Some(place) = place {
+        let value = json!({ "costCenter": format!("CC-{}", place + 1) });
+        let commands = json!([{ "type": "com.okta.user.progressive.profile.update", "value": value }]);
+        return json!({ "commands": commands, "debugContext": { "service": "sample" } });
+    }
+    let cause = json!({
+        "errorSummary": format!("There is no such department. Try {}.", DEPARTMENTS.join(" or ")),
+        "reason": "NO_DEPARTMENT",
+        "locationType": "body",
+        "location": format!("data.userProfileUpdate.{DEPARTMENT}"),
+        "domain": "end-user",
+    });
+    json!({ "error": { "errorSummary": "Profile update refused", "errorCauses": [cause] } })
 }
 
 /// Whether the password is the one of the old system. A real service compares with a hash.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::process::{Program, api, exchange, tenterhook};
 
 /// The header of a form.
-const FORM: &str = "content-type: application/x-www-form-urlencoded\r\n";
+pub(crate) const FORM: &str = "content-type: application/x-www-form-urlencoded\r\n";
 
 /// The text between `before` and the next `after`.
 pub(crate) fn between(text: &str, before: &str, after: char) -> String {
@@ -29,6 +29,14 @@ pub(crate) fn start(arguments: &[&str]) -> (Program, Value) {
 /// Signs the first user in at the authorization request `authorize`, a path; where the browser is sent in the end.
 pub(crate) fn sign_in(ready: &Value, authorize: &str) -> String {
     let base = ready["baseUrl"].as_str().unwrap();
+    let (session, back) = session(ready, authorize);
+    let (_, head, page) = exchange(base, &format!("GET {back} HTTP/1.1\r\ncookie: {session}\r\n"), "").unwrap();
+    location(&head).unwrap_or(page)
+}
+
+/// The session's cookie of the first user, who signs in at the authorization request `authorize`, and where the browser is sent back.
+pub(crate) fn session(ready: &Value, authorize: &str) -> (String, String) {
+    let base = ready["baseUrl"].as_str().unwrap();
     let (status, head, page) = exchange(base, &format!("GET {authorize} HTTP/1.1\r\n"), "").unwrap();
     assert_eq!(status, 200, "{page}");
     let cookie = between(&head, "set-cookie: ", ';');
@@ -39,10 +47,7 @@ pub(crate) fn sign_in(ready: &Value, authorize: &str) -> String {
     let head = format!("POST {signing_in} HTTP/1.1\r\norigin: {base}\r\ncookie: {cookie}\r\n{FORM}");
     let (_, head, page) = exchange(base, &head, &form).unwrap();
     assert!(head.contains("tenterhook_session="), "{head} {page}");
-    let session = between(&head, "set-cookie: ", ';');
-    let head = format!("GET {} HTTP/1.1\r\ncookie: {session}\r\n", location(&head).unwrap());
-    let (_, head, page) = exchange(base, &head, "").unwrap();
-    location(&head).unwrap_or(page)
+    (between(&head, "set-cookie: ", ';'), location(&head).unwrap())
 }
 
 /// Runs the demonstration once; status and its steps by name.

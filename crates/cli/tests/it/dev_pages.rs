@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::{
-    dev::{location, sign_in, start},
-    process::{Program, exchange},
+    dev::{FORM, between, location, session, sign_in, start},
+    process::{Program, api, exchange},
     serve::config,
     service::Service,
 };
@@ -93,6 +93,38 @@ fn a_sign_in_ends_at_a_page_with_the_claims_of_both_tokens() {
 
     let (_, _, page) = get(base(&ready), callback);
     assert!(page.contains("A code has arrived") && page.contains("YOUR_CODE_VERIFIER"), "it ends once: {page}");
+}
+
+#[test]
+fn after_a_command_the_users_of_the_code_flow_are_asked_for_their_department() {
+    let (_program, ready) = start(&["--ephemeral"]);
+    let path = ready["signInUrl"].as_str().unwrap().strip_prefix(base(&ready)).unwrap();
+    let authorize = location(&get(base(&ready), path).1).unwrap();
+    let authorize = authorize.strip_prefix(base(&ready)).unwrap();
+    let command = ready["askCommand"].as_str().unwrap();
+    let asking = command.rsplit(' ').next().unwrap().strip_prefix(base(&ready)).unwrap();
+    let head = format!("PUT {asking} HTTP/1.1\r\nauthorization: SSWS {}\r\n", ready["adminToken"].as_str().unwrap());
+    assert_eq!(exchange(base(&ready), &head, "").unwrap().0, 204);
+    let (session, back) = session(&ready, authorize);
+    let ask = || exchange(base(&ready), &format!("GET {back} HTTP/1.1\r\ncookie: {session}\r\n"), "").unwrap();
+    let (status, mut head, mut page) = ask();
+    assert!(status == 200 && page.contains("Complete your profile") && page.contains("Department"), "{page}");
+    for (department, status, wanted) in [("Pirates", 400, "There is no such department."), ("Suppliers", 303, "")] {
+        let cookie = between(&head, "set-cookie: ", ';');
+        let (csrf, user) =
+            (between(&page, "name=\"csrf\" value=\"", '"'), between(&page, "name=\"user\" value=\"", '"'));
+        let form = format!("csrf={csrf}&user={user}&userProfile.department={department}");
+        let to = back.replace("/authorize?", "/authorize/profile?");
+        let sent = format!("POST {to} HTTP/1.1\r\ncookie: {cookie}; {session}\r\n{FORM}");
+        let answer = exchange(base(&ready), &sent, &form).unwrap();
+        assert!(answer.0 == status && answer.2.contains(wanted), "{} {}", answer.0, answer.2);
+        (head, page) = (answer.1, answer.2);
+    }
+    assert!(location(&ask().1).unwrap().contains("code="));
+    let ada = api(base(&ready), ready["adminToken"].as_str().unwrap(), "GET", "/api/v1/users/ada@example.com", None)
+        .unwrap()
+        .1;
+    assert_eq!((&ada["profile"]["department"], &ada["profile"]["costCenter"]), (&"Suppliers".into(), &"CC-2".into()));
 }
 
 #[test]
