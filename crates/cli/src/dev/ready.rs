@@ -13,7 +13,7 @@ use super::{
     registration::{DevHook, Registration, SecretPlace},
     service_provider,
     shown::Screen,
-    sign_up::{self, DEPARTMENTS, KNOWN_CODE},
+    sign_up::{self, DIVISIONS, KNOWN_CODE},
 };
 use crate::telemetry::{FAINT, HEADING};
 
@@ -177,9 +177,9 @@ fn ask_command(demonstration: &Demonstration) -> Option<String> {
 
 /// What asking existing users shows.
 fn ask_text() -> String {
-    let [one, other] = DEPARTMENTS;
+    let [one, other] = DIVISIONS;
     format!(
-        "progressive profile: after this command the page of the code flow asks users who have none for their department, which the hook must \
+        "progressive profile: after this command the page of the code flow asks users who have none for their division, which the hook must \
          know ({one} or {other}); it adds a cost centre"
     )
 }

@@ -13,7 +13,7 @@ use super::{
     old_system,
     order::POINT,
     registration::Header,
-    sign_up::{CODE, DEPARTMENT, DEPARTMENTS, KNOWN_CODE},
+    sign_up::{CODE, DIVISION, DIVISIONS, KNOWN_CODE},
 };
 
 /// The path of token hook calls.
@@ -141,20 +141,20 @@ async fn answer_sign_up(
     }))
 }
 
-/// Users of a department that exists get a cost centre; another department is refused at its field.
+/// Users of a division that exists get a cost centre; another one is refused at its field.
 fn answer_existing_user(update: &Value) -> Value {
-    let department = update.get(DEPARTMENT).and_then(Value::as_str);
-    let place = DEPARTMENTS.iter().position(|known| department.is_none_or(|department| department == *known));
+    let division = update.get(DIVISION).and_then(Value::as_str);
+    let place = DIVISIONS.iter().position(|known| division.is_none_or(|division| division == *known));
     if let Some(place) = place {
         let value = json!({ "costCenter": format!("CC-{}", place + 1) });
         let commands = json!([{ "type": "com.okta.user.progressive.profile.update", "value": value }]);
         return json!({ "commands": commands, "debugContext": { "service": "sample" } });
     }
     let cause = json!({
-        "errorSummary": format!("There is no such department. Try {}.", DEPARTMENTS.join(" or ")),
-        "reason": "NO_DEPARTMENT",
+        "errorSummary": format!("There is no such division. Try {}.", DIVISIONS.join(" or ")),
+        "reason": "NO_DIVISION",
         "locationType": "body",
-        "location": format!("data.userProfileUpdate.{DEPARTMENT}"),
+        "location": format!("data.userProfileUpdate.{DIVISION}"),
         "domain": "end-user",
     });
     json!({ "error": { "errorSummary": "Profile update refused", "errorCauses": [cause] } })

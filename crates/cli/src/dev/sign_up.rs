@@ -10,9 +10,9 @@ use crate::Error;
 const NAME: &str = "Development sign-up";
 /// The name of the one that asks existing users.
 const ASKING_NAME: &str = "Development progressive profile";
-/// What it asks for, and the departments that the sample service knows.
-pub(super) const DEPARTMENT: &str = "department";
-pub(super) const DEPARTMENTS: [&str; 2] = ["Partners", "Suppliers"];
+/// What it asks for, and the divisions that the sample service knows.
+pub(super) const DIVISION: &str = "division";
+pub(super) const DIVISIONS: [&str; 2] = ["Partners", "Suppliers"];
 /// The attribute of the form that the sample service looks at. It is not in the profile schema, so that it is not stored.
 pub(super) const CODE: &str = "inviteCode";
 /// The invitation that the sample service knows.
@@ -71,9 +71,9 @@ pub(super) fn asking_command(base: &str, admin_token: &str, app: &str, asking: &
     format!("curl -s -X PUT -H 'Authorization: SSWS {admin_token}' {base}/api/v1/apps/{app}/policies/{asking}")
 }
 
-/// Nobody signs up; users without a department are asked for it.
+/// Nobody signs up; users without a division are asked for it.
 fn new_asking_rule() -> Value {
-    let attribute = json!({ "name": DEPARTMENT, "label": "Department", "required": true });
+    let attribute = json!({ "name": DIVISION, "label": "Division", "required": true });
     json!({ "actions": { "profileEnrollment": {
         "access": "ALLOW",
         "unknownUserAction": "DENY",

@@ -96,7 +96,7 @@ fn a_sign_in_ends_at_a_page_with_the_claims_of_both_tokens() {
 }
 
 #[test]
-fn after_a_command_the_users_of_the_code_flow_are_asked_for_their_department() {
+fn after_a_command_the_users_of_the_code_flow_are_asked_for_their_division() {
     let (_program, ready) = start(&["--ephemeral"]);
     let path = ready["signInUrl"].as_str().unwrap().strip_prefix(base(&ready)).unwrap();
     let authorize = location(&get(base(&ready), path).1).unwrap();
@@ -108,12 +108,12 @@ fn after_a_command_the_users_of_the_code_flow_are_asked_for_their_department() {
     let (session, back) = session(&ready, authorize);
     let ask = || exchange(base(&ready), &format!("GET {back} HTTP/1.1\r\ncookie: {session}\r\n"), "").unwrap();
     let (status, mut head, mut page) = ask();
-    assert!(status == 200 && page.contains("Complete your profile") && page.contains("Department"), "{page}");
-    for (department, status, wanted) in [("Pirates", 400, "There is no such department."), ("Suppliers", 303, "")] {
+    assert!(status == 200 && page.contains("Complete your profile") && page.contains("Division"), "{page}");
+    for (division, status, wanted) in [("Pirates", 400, "There is no such division."), ("Suppliers", 303, "")] {
         let cookie = between(&head, "set-cookie: ", ';');
         let (csrf, user) =
             (between(&page, "name=\"csrf\" value=\"", '"'), between(&page, "name=\"user\" value=\"", '"'));
-        let form = format!("csrf={csrf}&user={user}&userProfile.department={department}");
+        let form = format!("csrf={csrf}&user={user}&userProfile.division={division}");
         let to = back.replace("/authorize?", "/authorize/profile?");
         let sent = format!("POST {to} HTTP/1.1\r\ncookie: {cookie}; {session}\r\n{FORM}");
         let answer = exchange(base(&ready), &sent, &form).unwrap();
@@ -124,7 +124,7 @@ fn after_a_command_the_users_of_the_code_flow_are_asked_for_their_department() {
     let ada = api(base(&ready), ready["adminToken"].as_str().unwrap(), "GET", "/api/v1/users/ada@example.com", None)
         .unwrap()
         .1;
-    assert_eq!((&ada["profile"]["department"], &ada["profile"]["costCenter"]), (&"Suppliers".into(), &"CC-2".into()));
+    assert_eq!((&ada["profile"]["division"], &ada["profile"]["costCenter"]), (&"Suppliers".into(), &"CC-2".into()));
 }
 
 #[test]
