@@ -116,7 +116,7 @@ async fn a_passcode_works_once_for_its_purpose_and_its_factor_until_it_expires(s
     );
     assert!(one != two, "exactly one of two uses counts");
     let active = Factor { status: FactorStatus::Active, last_updated: at(2), ..text };
-    assert_eq!(store.list_factors(&org(), &ada.id).await.unwrap(), [active.clone()]);
+    assert_eq!(store.list_factors(&org(), &ada.id).await.unwrap(), std::slice::from_ref(&active));
     assert!(!redeem(&active, CodePurpose::Enrollment, "048213", 2).await, "it was used");
     let verification = code("777777", CodePurpose::Verification, at(400));
     assert_eq!(store.begin_challenge(&active, &verification, at(100)).await.unwrap(), Challenge::Begun);
@@ -203,7 +203,7 @@ async fn a_factor_is_activated_without_a_proof_and_its_passcode_ends(store: Stor
     assert!(store.activate_factor(&moved, at(1)).await.unwrap());
     assert!(!store.activate_factor(&moved, at(1)).await.unwrap());
     let active = Factor { status: FactorStatus::Active, last_updated: at(1), ..moved };
-    assert_eq!(store.list_factors(&org(), &ada.id).await.unwrap(), [active.clone()]);
+    assert_eq!(store.list_factors(&org(), &ada.id).await.unwrap(), std::slice::from_ref(&active));
     let redeemed = store.redeem_factor_code(&active, CodePurpose::Enrollment, &passcode("048213"), at(2)).await;
     assert!(!redeemed.unwrap());
 }
