@@ -19,6 +19,7 @@ use crate::{
     groups::group_ids,
     pool::Transaction,
     store::{from_text, missing, parse, to_text},
+    unverified_users::note_given,
 };
 
 /// What is read of a row of users.
@@ -159,7 +160,14 @@ impl Store {
     ) -> Result<Option<Changed<AppUser>>, StoreError> {
         let key = (org.to_string(), app.to_string(), user.to_string());
         let transaction = self.connections.writer.begin().await?;
-        let changed = changed::<app_user::Entity>(&transaction, org, key, change).await;
+        let changed = async {
+            let changed = changed::<app_user::Entity>(&transaction, org, key, change).await?;
+            if changed.is_some() {
+                note_given(&transaction, org, user).await?;
+            }
+            Ok(changed)
+        }
+        .await;
         transaction.end(changed).await
     }
 

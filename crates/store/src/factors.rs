@@ -23,6 +23,7 @@ use crate::{
     },
     keyring::SecretOwner,
     store::{duplicate, missing, parse},
+    unverified_users::note_given,
 };
 
 /// Name of the secret of an authenticator app.
@@ -68,6 +69,7 @@ impl Store {
         if let Some(code) = code {
             self.put_code(&transaction, factor, code).await?;
         }
+        note_given(&transaction, &factor.org_id, &factor.user_id).await?;
         Ok(transaction.commit().await?)
     }
 

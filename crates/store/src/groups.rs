@@ -19,6 +19,7 @@ use crate::{
     entity::{group_member, user_group},
     pool::Transaction,
     store::{duplicate, missing, parse},
+    unverified_users::note_given,
     users::{ReadableUsers, USERS_AT_ONCE, end_of, rows_of_ids},
 };
 
@@ -182,6 +183,7 @@ impl Store {
             transaction.rollback().await;
             return Ok(false);
         }
+        note_given(&transaction, org, user).await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -284,6 +286,23 @@ pub(crate) async fn note_member_gone(
     }
     let of_user = Expr::col(user_group::Column::Id).in_subquery(group_ids(org, user));
     note_members_changed(transaction, org, of_user, now).await
+}
+
+/// Locks the groups of a user and these groups, in the order of their ids.
+pub(crate) async fn lock_groups(transaction: &Transaction, user: &User, more: &[GroupId]) -> Result<(), StoreError> {
+    let of_user = user_group::Column::Id.in_subquery(group_ids(&user.org_id, &user.id));
+    let these = of_user.or(user_group::Column::Id.is_in(more.iter().map(GroupId::as_str)));
+    user_group::Entity::find()
+        .select_only()
+        .column(user_group::Column::Id)
+        .filter(user_group::Column::OrgId.eq(user.org_id.as_str()))
+        .filter(these)
+        .order_by_asc(user_group::Column::Id)
+        .lock_exclusive()
+        .into_tuple::<String>()
+        .all(transaction)
+        .await?;
+    Ok(())
 }
 
 /// The ids of a user's groups.

@@ -4,11 +4,12 @@ use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr, prelude::async_t
 
 use crate::migrator::{Step, big_integer_null};
 
-/// Links of users as they are stored now: what was changed before nobody knows.
+/// Links of users who were not changed since they registered. Of others nobody knows who has changed them.
 const FILL: &str = "UPDATE single_use_links SET user_version = (SELECT version FROM users \
-     WHERE users.org_id = single_use_links.org_id AND users.id = single_use_links.user_id)";
+     WHERE users.org_id = single_use_links.org_id AND users.id = single_use_links.user_id AND users.version = 0) \
+     WHERE purpose = 'EMAIL_VERIFICATION'";
 
-/// Adds the version of its user to each link.
+/// Adds the version of its user to the links that verify an address.
 pub(crate) struct UnverifiedUsers;
 
 #[async_trait]

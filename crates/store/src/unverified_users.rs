@@ -1,13 +1,17 @@
 //! Users who have registered themselves and wait for the verification of their address.
 //!
 //! The mark of such a user is the link: it stays when it has stopped working, with the version of the user that was stored with it. A
-//! user whom anybody has changed since, such as an administrator, has another version and does not wait any more.
+//! user whom anybody has changed since, such as an administrator, has another version and does not wait any more. What changes no
+//! version, such as a membership of a group, takes the version of the link away.
 
 use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder, QuerySelect as _,
     sea_query::{Expr, ExprTrait as _, Query, SelectStatement, SimpleExpr},
 };
-use tenterhook_contract::{Timestamp, id::UserId};
+use tenterhook_contract::{
+    Timestamp,
+    id::{GroupId, OrgId, UserId},
+};
 use tenterhook_model::{LinkPurpose, SingleUseLink, User, UserStatus};
 
 use crate::{
@@ -16,7 +20,9 @@ use crate::{
         single_use_link::{Column, Entity, Model},
         user,
     },
-    groups::note_member_gone,
+    groups::{lock_groups, note_member_gone},
+    pool::Transaction,
+    registrations::register,
     store::parse,
     users::of_version,
 };
@@ -70,18 +76,90 @@ impl Store {
             return Ok(false);
         }
         let transaction = self.connections.writer.begin().await?;
-        note_member_gone(&transaction, &user.org_id, &user.id, now).await?;
-        // Whoever registers again, verifies or changes the user meanwhile has given it another version.
-        let removed = user::Entity::delete_many().filter(of_version(user)).exec(&transaction).await?;
-        if removed.rows_affected == 0 {
-            transaction.rollback().await;
-            return Ok(false);
+        match remove(&transaction, user, now).await {
+            Ok(true) => {}
+            Ok(false) => {
+                transaction.rollback().await;
+                return Ok(false);
+            }
+            Err(error) => {
+                transaction.rollback().await;
+                return Err(error);
+            }
         }
-        let of_user = Column::OrgId.eq(user.org_id.as_str()).and(Column::UserId.eq(user.id.as_str()));
-        Entity::delete_many().filter(of_user).exec(&transaction).await?;
         transaction.commit().await?;
         Ok(true)
     }
+
+    /// Puts a new user, `newer`, with these groups and this link in the place of a user who waits for its verification: nothing that
+    /// the earlier one had is left, be it groups, assignments of apps, factors or links. Returns the groups that the new one is in;
+    /// `None`, with nothing changed, if the earlier one does not wait any more.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] when the login of `newer` is that of a third user.
+    pub async fn replace_unverified_user(
+        &self,
+        earlier: &User,
+        newer: &User,
+        groups: &[GroupId],
+        link: Option<&SingleUseLink>,
+    ) -> Result<Option<Vec<(GroupId, String)>>, StoreError> {
+        if earlier.status != UserStatus::Staged {
+            return Ok(None);
+        }
+        let transaction = self.connections.writer.begin().await?;
+        let replaced = async {
+            // Those of both in one order, so that no two transactions wait for each other.
+            lock_groups(&transaction, earlier, groups).await?;
+            if !remove(&transaction, earlier, newer.created).await? {
+                return Ok(None);
+            }
+            register(&transaction, newer, groups, link).await.map(Some)
+        }
+        .await;
+        match replaced {
+            Ok(Some(groups)) => {
+                transaction.commit().await?;
+                Ok(Some(groups))
+            }
+            not => {
+                transaction.rollback().await;
+                not
+            }
+        }
+    }
+}
+
+/// Removes a user who waits for its verification, with everything that it has. Returns whether it still waited; otherwise the transaction
+/// is to be rolled back.
+async fn remove(transaction: &Transaction, user: &User, now: Timestamp) -> Result<bool, StoreError> {
+    note_member_gone(transaction, &user.org_id, &user.id, now).await?;
+    // Whoever registers again, verifies or changes the user meanwhile has given it another version. Foreign keys remove the rows of
+    // memberships, assignments and factors.
+    let removed = user::Entity::delete_many().filter(of_version(user)).exec(transaction).await?;
+    if removed.rows_affected == 0 {
+        return Ok(false);
+    }
+    // Or has taken the mark away.
+    if Entity::delete_many().filter(is_mark_of(user)).exec(transaction).await?.rows_affected == 0 {
+        return Ok(false);
+    }
+    let of_user = Column::OrgId.eq(user.org_id.as_str()).and(Column::UserId.eq(user.id.as_str()));
+    Entity::delete_many().filter(of_user).exec(transaction).await?;
+    Ok(true)
+}
+
+/// Notes that somebody has given the user something that is not in its row: the user does not wait for its verification any more, and
+/// keeps what it was given. Its link works on. What is given is locked before.
+pub(crate) async fn note_given(transaction: &Transaction, org: &OrgId, user: &UserId) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::UserVersion, Expr::value(None::<i64>))
+        .filter(Column::OrgId.eq(org.as_str()))
+        .filter(Column::UserId.eq(user.as_str()))
+        .filter(Column::Purpose.eq(PURPOSE.as_str()))
+        .exec(transaction)
+        .await?;
+    Ok(())
 }
 
 fn link_of(row: Model) -> Result<SingleUseLink, StoreError> {

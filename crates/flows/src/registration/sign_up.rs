@@ -347,7 +347,12 @@ impl Registering<'_> {
                 Err(StoreError::Duplicate { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
-            match verification::tell_owner(platform, org, caller, &user, verifying).await? {
+            let groups = &policy.rule.target_group_ids;
+            match verification::tell_owner(platform, org, caller, (&user, groups), verifying).await? {
+                Told::Newcomer(groups) => {
+                    self.log_created(&user, &groups);
+                    return Ok(self.mail_sent());
+                }
                 Told::Owner => {
                     let reason = if self.is_of_form(&user) { LOGIN_TAKEN } else { LOGIN_OF_HOOK_TAKEN };
                     return Ok(self.logged(reason, self.mail_sent()));

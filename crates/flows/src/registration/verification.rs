@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use tenterhook_contract::Secret;
+use tenterhook_contract::{Secret, id::GroupId};
 use tenterhook_model::{LinkPurpose, SingleUseLink, User, UserStatus, UserTransition};
 use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
     attempts::key,
-    events::{ACTIVATE_USER, Event, user_actor, user_target},
+    events::{ACTIVATE_USER, DELETE_USER, Event, user_actor, user_target},
     links::{NewLink, good_for},
     mail::{Letter, LetterLink, MailAddress, MailKind, MailPlace, Posting},
     passwords::{HashingSource, PasswordError, verify_password},
@@ -66,18 +66,20 @@ pub(super) fn send(
 pub(super) enum Told {
     /// Whoever has the login.
     Owner,
+    /// The person who signs up: the user is added with these groups, in the place of one whom nobody has verified.
+    Newcomer(Vec<(GroupId, String)>),
     /// Nobody: the user is gone, or has just been changed. The registration is to be tried again.
     Nobody(Verifying),
 }
 
 /// Tells the owner of a login that somebody has signed up with it: a mail says that there is an account. Until the address is
-/// verified nobody owns the login, however old the link is: the later registration, `newer`, takes the place of the earlier one, whose
-/// link does not work any more. Otherwise somebody else's registration, and password, would be in the way of the owner of the address.
+/// verified nobody owns the login, however old the link is: the later registration, `newer` with `groups`, takes the place of the earlier
+/// one, of which nothing is left. Otherwise somebody else's registration, and password, would be in the way of the owner of the address.
 pub(super) async fn tell_owner(
     platform: &Platform,
     org: &OrgSnapshot,
     caller: &Caller,
-    newer: &User,
+    (newer, groups): (&User, &[GroupId]),
     verifying: Verifying,
 ) -> Result<Told, StoreError> {
     let login = &newer.profile.login;
@@ -85,15 +87,18 @@ pub(super) async fn tell_owner(
         return Ok(Told::Nobody(verifying));
     };
     if platform.store().awaits_verification(&owner).await? {
-        let User { profile, password, last_updated, .. } = newer.clone();
-        let owner = User { profile, password, last_updated, ..owner };
-        let issued = new_link(platform, caller, &owner);
-        return Ok(if platform.store().replace_user_with_link(&owner, &issued.link).await? {
-            send(org, caller, &owner, &issued, verifying);
-            Told::Owner
-        } else {
-            Told::Nobody(verifying)
-        });
+        let issued = new_link(platform, caller, newer);
+        return match platform.store().replace_unverified_user(&owner, newer, groups, Some(&issued.link)).await {
+            Ok(Some(groups)) => {
+                let (event_type, message) = DELETE_USER;
+                let event = Event::of_caller(platform.stamp(), &org.org.id, caller, user_actor(newer));
+                platform.log_event(event.named(event_type, message).about([Cow::Owned(user_target(&owner))]));
+                send(org, caller, newer, &issued, verifying);
+                Ok(Told::Newcomer(groups))
+            }
+            Ok(None) | Err(StoreError::Duplicate { .. }) => Ok(Told::Nobody(verifying)),
+            Err(error) => Err(error),
+        };
     }
     // The mail goes to the owner's address, whatever the form says.
     let Ok(to) = MailAddress::parse(&owner.profile.email) else { return Ok(Told::Owner) };

@@ -8,7 +8,7 @@ use tenterhook_contract::id::UserId;
 use tenterhook_model::{Password, Profile, User, UserStatus, UserTransition};
 use tenterhook_platform::{
     OrgSnapshot, Platform,
-    events::{ACTIVATE_USER, CREATE_USER, UPDATE_PASSWORD, system_event, user_target},
+    events::{ACTIVATE_USER, CREATE_USER, DELETE_USER, UPDATE_PASSWORD, system_event, user_target},
 };
 use tenterhook_store::StoreError;
 
@@ -21,7 +21,8 @@ use crate::{
 /// What became of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Armed {
-    /// It was added, active and armed.
+    /// It was added, active and armed; also in the place of somebody who has signed up with the login and waits for the verification of
+    /// the address.
     Added,
     /// It was there without a password, and is armed now; one who was to be activated is active. Its attributes stay as they are.
     Armed,
@@ -34,7 +35,7 @@ pub enum Armed {
 /// How far a user has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// There is no such user.
+    /// There is no such user, or only one who has signed up with the login and waits for the verification of the address.
     Absent,
     /// It has no password, and is not armed.
     WithoutPassword,
@@ -80,6 +81,13 @@ impl<'a> Import<'a> {
                     added => return added.map(|()| Armed::Added),
                 }
             };
+            // Nobody knows who that is, so it does not keep the person of the row out.
+            if self.platform.store().awaits_verification(&user).await? {
+                if self.add_in_place_of(&user, profile.clone()).await? {
+                    return Ok(Armed::Added);
+                }
+                continue;
+            }
             match user.password {
                 Password::ImportByHook => return Ok(Armed::Before),
                 Password::Hash { .. } => return Ok(Armed::HasPassword),
@@ -109,7 +117,11 @@ impl<'a> Import<'a> {
             None => return Err(ManagementError::field("login", BLANK)),
             Some(_) => return Err(ManagementError::field("login", INVALID)),
         };
-        let found = self.platform.store().find_user_by_login(&self.org.org.id, login).await?;
+        let store = self.platform.store();
+        let found = match store.find_user_by_login(&self.org.org.id, login).await? {
+            Some(user) if store.awaits_verification(&user).await? => None,
+            found => found,
+        };
         Ok(match found.map(|user| user.password) {
             None => Progress::Absent,
             Some(Password::None) => Progress::WithoutPassword,
@@ -122,14 +134,32 @@ impl<'a> Import<'a> {
         if self.room == Some(0) {
             return Err(ManagementError::field("login", "The org has as many users as its limit allows"));
         }
-        let (unix_ms, random) = self.platform.id_parts();
-        let id = UserId::from_parts(unix_ms, random);
-        let org = self.org.org.id.clone();
-        let user = new_user(self.platform, org, id, profile, Some(NewPassword::ByHook), true).await?;
+        let user = self.armed_user(profile).await?;
         self.platform.store().insert_user(&user).await?;
         self.room = self.room.map(|room| room.saturating_sub(1));
         self.log(CREATE_USER, &user);
         Ok(())
+    }
+
+    /// Adds a user in the place of one who waits for its verification. Returns false, with nothing changed, when that one was changed
+    /// meanwhile.
+    async fn add_in_place_of(&self, earlier: &User, profile: Profile) -> Result<bool, ManagementError> {
+        let user = self.armed_user(profile).await?;
+        match self.platform.store().replace_unverified_user(earlier, &user, &[], None).await {
+            Ok(Some(_)) => {}
+            Ok(None) | Err(StoreError::Duplicate { .. }) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        self.log(DELETE_USER, earlier);
+        self.log(CREATE_USER, &user);
+        Ok(true)
+    }
+
+    async fn armed_user(&self, profile: Profile) -> Result<User, ManagementError> {
+        let (unix_ms, random) = self.platform.id_parts();
+        let id = UserId::from_parts(unix_ms, random);
+        let org = self.org.org.id.clone();
+        Ok(new_user(self.platform, org, id, profile, Some(NewPassword::ByHook), true).await?)
     }
 
     /// Arms a user who has no password. Returns false when it was changed meanwhile.

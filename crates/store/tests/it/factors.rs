@@ -21,7 +21,7 @@ fn totp() -> FactorMethod {
     FactorMethod::Totp(TotpSecret::new([7; TOTP_SECRET_BYTES]))
 }
 
-fn factor(of: &User, method: FactorMethod) -> Factor {
+pub(crate) fn factor(of: &User, method: FactorMethod) -> Factor {
     Factor {
         id: FactorId::from_parts(number(), [0; 8]),
         org_id: of.org_id.clone(),

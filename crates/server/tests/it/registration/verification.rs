@@ -8,6 +8,7 @@ use std::{
 use serde_json::{Value, json};
 use tenterhook_engine::BoxFuture;
 use tenterhook_flows::registration::unverified::UnverifiedUsers;
+use tenterhook_management::users::import::{Armed, Import, Progress};
 use tenterhook_platform::mail::{MAILS_PER_ORG_MAX, Mail, MailCarrier, MailKind, Undelivered};
 use tenterhook_testkit::{clock::StandingClock, wait::until};
 
@@ -227,6 +228,7 @@ async fn whoever_was_too_late_signs_up_again_and_whoever_never_verifies_is_delet
     assert_eq!(housekeeping(&world, &mut unverified).await, 1);
     assert_eq!(enrollment.user(LOGIN).await, None);
     let deleted = world.events("user.lifecycle.delete.completed").await;
+    // What was replaced before is too old for what the log shows by itself.
     let [event] = deleted.as_slice() else { panic!("{deleted:?}") };
     assert_eq!(
         (&event["target"][0]["alternateId"], &event["actor"]["type"]),
@@ -303,7 +305,7 @@ async fn a_username_of_the_hook_that_is_taken_is_answered_like_a_free_one() {
     let org = world.platform.org_by_host(None).unwrap().org.id.to_string().to_lowercase();
     service.behave(sets(&format!("api@{org}.invalid")));
     assert_eq!(told(&register(4).await), told(&free));
-    assert_eq!(reasons(&world).await.iter().filter(|reason| **reason == "LOGIN_OF_HOOK_TAKEN").count(), 3);
+    assert_eq!(reasons(&world).await.iter().filter(|reason| **reason == "LOGIN_OF_HOOK_TAKEN").count(), 2);
     // However the forms differ, its owner gets no more mails than whoever is on a form.
     service.behave(sets("ada@example.com"));
     for number in 5..14 {
@@ -336,4 +338,68 @@ async fn what_a_stranger_writes_is_in_no_mail_to_somebody_else() {
     }
     let page = world.send("GET", &link(&world, &mail), &[], b"").await.text();
     assert!(page.contains(LOGIN) && !page.contains("evil"), "{page}");
+}
+
+/// What the earlier one had shall not be the later one's, whoever it is.
+#[tokio::test]
+async fn whoever_signs_up_again_gets_the_groups_of_the_policy_now_only() {
+    let mails = Kept::default();
+    let world = World::with_mail(Arc::new(mails.clone())).await;
+    let group = async |name: &str| {
+        let group = world.api("POST", "/api/v1/groups", Some(&json!({ "profile": { "name": name } }))).await;
+        group.json()["id"].as_str().unwrap().to_owned()
+    };
+    let [staff, visitors] = [group("Staff").await, group("Visitors").await];
+    let groups = async |login: &str| -> Vec<Value> {
+        let groups = world.api("GET", &format!("/api/v1/users/{login}/groups"), None).await.json();
+        groups.as_array().unwrap().iter().map(|group| group["profile"]["name"].clone()).collect()
+    };
+    let enrollment = verifying(&world, &json!({ "targetGroupIds": [staff] })).await;
+    assert_eq!(enrollment.register(&noor(&json!({}))).await.status, 200);
+    assert_eq!(groups(LOGIN).await, ["Everyone", "Staff"]);
+    let first = enrollment.user(LOGIN).await.unwrap();
+    let verification = json!({ "emailVerification": true });
+    enrollment.set(&json!({ "activationRequirements": verification, "targetGroupIds": [visitors] })).await;
+    assert_eq!(enrollment.register(&noor(&json!({}))).await.json(), json!({ "status": "STAGED" }));
+    assert_eq!(groups(LOGIN).await, ["Everyone", "Visitors"]);
+    let second = enrollment.user(LOGIN).await.unwrap();
+    assert_ne!(first["id"], second["id"]);
+    let deleted = world.events("user.lifecycle.delete.completed").await;
+    assert_eq!((deleted.len(), &deleted[0]["target"][0]["id"]), (1, &first["id"]));
+    let created = world.events("user.lifecycle.create").await;
+    assert!(created.iter().any(|event| event["target"][0]["id"] == second["id"]), "{created:?}");
+    // A group of an administrator is one that stays, and then so does the user.
+    let member = format!("/api/v1/groups/{staff}/users/{}", second["id"].as_str().unwrap());
+    assert_eq!(world.api("PUT", &member, None).await.status, 204);
+    assert_eq!(enrollment.register(&noor(&json!({ "lastName": "Other" }))).await.status, 200);
+    assert_eq!(mails.all(3).await[2].kind, MailKind::AccountExists);
+    assert_eq!(enrollment.user(LOGIN).await.unwrap(), second);
+    assert_eq!(groups(LOGIN).await, ["Everyone", "Staff", "Visitors"]);
+}
+
+#[tokio::test]
+async fn a_stranger_who_has_signed_up_keeps_nobody_from_being_imported() {
+    let mails = Kept::default();
+    let world = World::with_mail(Arc::new(mails.clone())).await;
+    let enrollment = verifying(&world, &json!({})).await;
+    assert_eq!(enrollment.register(&noor(&json!({}))).await.status, 200);
+    let pending = enrollment.user(LOGIN).await.unwrap();
+    let link = link(&world, &mails.all(1).await[0]);
+    let row = json!({ "login": LOGIN, "email": LOGIN, "firstName": "Noor", "lastName": "Imported" });
+    let row = row.as_object().unwrap();
+    let org = world.platform.org_by_host(None).unwrap();
+    let mut import = Import::begin(&world.platform, org).await.unwrap();
+    assert_eq!(import.progress(row).await.unwrap(), Progress::Absent);
+    assert_eq!(import.arm(row.clone()).await.unwrap(), Armed::Added);
+    assert_eq!(import.progress(row).await.unwrap(), Progress::Waiting);
+    assert_eq!(import.arm(row.clone()).await.unwrap(), Armed::Before);
+    let imported = enrollment.user(LOGIN).await.unwrap();
+    assert_ne!(imported["id"], pending["id"]);
+    assert_eq!(
+        (&imported["status"], &imported["profile"]["lastName"], &imported["credentials"]["provider"]["type"]),
+        (&json!("ACTIVE"), &json!("Imported"), &json!("IMPORT"))
+    );
+    assert_eq!(world.send("GET", &link, &[], b"").await.status, 404);
+    let deleted = world.events("user.lifecycle.delete.completed").await;
+    assert_eq!((deleted.len(), &deleted[0]["target"][0]["id"]), (1, &pending["id"]));
 }
