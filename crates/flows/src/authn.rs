@@ -21,7 +21,7 @@ use crate::{
     commitment::Commitment,
     password_reset::{Unfit, unfit},
     sign_in::{
-        NewSession, begin_session,
+        NewSession, begin_session, log_lapsed,
         password::{SubmittedPassword, Verdict, log_not_active, verify},
     },
 };
@@ -112,12 +112,19 @@ pub async fn authenticate(
     let Credentials { attempts, username: login, password, relay_state } = credentials;
     let submitted = SubmittedPassword { attempts, login, password };
     let relay_state = relay_state.map(ToOwned::to_owned);
+    let issued = async |purpose, user: Box<User>, relay_state, success: fn(Transaction) -> Authn| {
+        let Some(transaction) = issue(platform, purpose, &user, relay_state).await? else {
+            log_lapsed(platform, org, caller, login, &user).await?;
+            return Ok(Authn::Refused);
+        };
+        Ok(success(transaction))
+    };
     match verify(platform, org, caller, submitted, commitment).await? {
-        Verdict::Active(user) => Ok(Authn::Success(issue(platform, AuthnPurpose::Session, user, relay_state).await?)),
+        Verdict::Active(user) => issued(AuthnPurpose::Session, user, relay_state, Authn::Success).await,
         Verdict::NotActive(user) if user.status == UserStatus::PasswordExpired => {
             commitment.begin();
             attempts.succeeded(&org.org.id, login);
-            Ok(Authn::PasswordExpired(issue(platform, AuthnPurpose::PasswordExpired, user, relay_state).await?))
+            issued(AuthnPurpose::PasswordExpired, user, relay_state, Authn::PasswordExpired).await
         }
         Verdict::NotActive(user) => {
             // Only the log says why: a stranger must not learn that a password was guessed.
@@ -230,7 +237,7 @@ pub async fn cancel(
 /// then on this must run to its end.
 ///
 /// # Errors
-/// When the store fails. The token is used up then.
+/// When the store fails. The token is not used up then.
 pub async fn begin_session_of_token(
     platform: &Platform,
     org: &OrgSnapshot,
@@ -239,14 +246,12 @@ pub async fn begin_session_of_token(
     commitment: &Commitment,
 ) -> Result<Option<Secret>, StoreError> {
     let Some(token) = find(platform, org, session_token, AuthnPurpose::Session).await? else { return Ok(None) };
-    commitment.begin();
-    if !platform.store().use_up_authn_token(&token, platform.now()).await? {
-        return Ok(None);
-    }
+    // After the token: if the user's access ends before this, the token is gone, and if it ends later, what is read here is old.
     let user = platform.store().find_user(&org.org.id, &token.user_id).await?;
     let Some(user) = user.filter(|user| user.status == UserStatus::Active) else { return Ok(None) };
-    let begun = NewSession { user: &user, login: &user.profile.login, request: None, previous };
-    begin_session(platform, org, caller, begun).await.map(Some)
+    commitment.begin();
+    let begun = NewSession { user: &user, login: &user.profile.login, request: None, previous, token: Some(&token) };
+    begin_session(platform, org, caller, begun).await
 }
 
 /// Ends the session of a browser that asks for it. `commitment` begins before anything is stored; from then on this must run to its end.
@@ -270,16 +275,19 @@ pub async fn close_session(
     Ok(())
 }
 
+/// Issues a token to a user whose password was verified. `None` when the password, the access or the status of the user is another one now.
 async fn issue(
     platform: &Platform,
     purpose: AuthnPurpose,
-    user: Box<User>,
+    user: &User,
     relay_state: Option<String>,
-) -> Result<Transaction, StoreError> {
-    let (text, token) = new_token(platform, purpose, &user, relay_state);
-    platform.store().insert_authn_token(&token).await?;
+) -> Result<Option<Transaction>, StoreError> {
+    let (text, token) = new_token(platform, purpose, user, relay_state);
+    if platform.store().insert_authn_token(&token, user).await?.is_some() {
+        return Ok(None);
+    }
     let AuthnToken { relay_state, expires, .. } = token;
-    Ok(Transaction { token: text, user, relay_state, expires })
+    Ok(Some(Transaction { token: text, user: Box::new(user.clone()), relay_state, expires }))
 }
 
 fn new_token(

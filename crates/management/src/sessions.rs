@@ -62,7 +62,7 @@ pub async fn clear(
 ) -> Result<(), ManagementError> {
     let user: User = users::get(platform, administrator, user).await?;
     let ending = if tokens { Ending::SessionsAndTokens } else { Ending::Sessions };
-    platform.store().end_access(&user.org_id, &user.id, ending).await?;
+    platform.store().end_access(&user.org_id, &user.id, ending, platform.now()).await?;
     log_change(platform, administrator, "user.session.clear", "Clear user session", user_target(&user));
     Ok(())
 }

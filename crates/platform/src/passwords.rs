@@ -122,12 +122,6 @@ pub async fn hash_password_from(source: HashingSource, password: &Secret) -> Res
     hashed.await?
 }
 
-/// From now on failed sign-ins of the org are answered at the moments of [`failed_pace`](crate::failed_pace), so that their time does not
-/// tell whose wrong passwords are counted in the database.
-pub fn pace_failed_sign_ins(org: &OrgId) {
-    FAILED_PACE.met(org.as_str(), Duration::ZERO, Instant::now());
-}
-
 /// The result of verifying a password.
 #[derive(Debug)]
 pub struct Verified {
@@ -141,6 +135,15 @@ pub struct Verified {
 }
 
 impl Verified {
+    /// From now on failed sign-ins of the org are answered at the moments of [`failed_pace`](crate::failed_pace), so that their time does
+    /// not tell whose wrong passwords are counted in the database. Their step is longer than this one has taken so far.
+    pub fn paces_refusals(&self) {
+        if let Some((org, began)) = &self.paced {
+            let now = Instant::now();
+            FAILED_PACE.met(org, now.duration_since(*began), now);
+        }
+    }
+
     /// Waits, without a core, until the moment at which a refused sign-in of the org is answered ([`failed_pace`](crate::failed_pace)).
     /// Whoever refuses calls it, also where the password fits: otherwise the time would tell that it does.
     pub async fn refused(&self) {

@@ -12,16 +12,25 @@ use tenterhook_contract::{
 use tenterhook_model::{AuthnPurpose, AuthnToken, User};
 
 use crate::{
-    Redeemed, Store, StoreError,
+    Lapsed, Redeemed, Store, StoreError,
     entity::authn_token::{ActiveModel, Column, Entity},
     single_use_links::redeem,
+    standing::user_lapsed,
     store::parse,
 };
 
 impl Store {
-    /// Adds a token.
-    pub async fn insert_authn_token(&self, token: &AuthnToken) -> Result<(), StoreError> {
-        Ok(insert(&self.connections.writer, token).await?)
+    /// Adds a token of the user whose password was verified. Returns what of that no longer holds; then nothing was added.
+    pub async fn insert_authn_token(&self, token: &AuthnToken, verified: &User) -> Result<Option<Lapsed>, StoreError> {
+        let transaction = self.connections.writer.begin().await?;
+        let lapsed = user_lapsed(&transaction, verified).await?;
+        if lapsed.is_some() {
+            transaction.rollback().await;
+            return Ok(lapsed);
+        }
+        insert(&transaction, token).await?;
+        transaction.commit().await?;
+        Ok(None)
     }
 
     /// The token of this purpose with this hash, unless it has expired.

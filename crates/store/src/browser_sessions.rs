@@ -5,11 +5,11 @@ use tenterhook_contract::{
     Timestamp,
     id::{OrgId, SessionId},
 };
-use tenterhook_model::Session;
+use tenterhook_model::{AuthnToken, Session};
 
 use crate::{
-    Store, StoreError,
-    entity::{session, session_app},
+    Lapsed, Proof, Standing, Store, StoreError, authn_tokens,
+    entity::{authn_token, session, session_app},
     pool::Transaction,
     saml_sessions::{SUBJECT, of_session, readable, row_of},
     store::{from_text, to_text},
@@ -18,8 +18,55 @@ use crate::{
 /// How often a session is looked for whose row another request removes first: of as many submissions of one form each is followed.
 const TRIES_MAX: usize = 20;
 
+/// A session that begins because of a password.
+#[derive(Clone, Copy, Debug)]
+pub struct BeginningSession<'a> {
+    /// The session.
+    pub session: &'a Session,
+    /// The user's [`SignInCounts::proofs_ended`](tenterhook_model::SignInCounts) when the password was verified, or when the token worked.
+    pub proofs_ended: i64,
+    /// The token that is used up for it.
+    pub token: Option<&'a AuthnToken>,
+    /// The hash of the cookie that the browser has sent: [`Store::replace_session`].
+    pub previous_sha256: Option<&'a str>,
+}
+
+/// What became of a session that should begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BegunSession {
+    /// It has begun, and this one has ended, if any.
+    Yes(Option<Box<Session>>),
+    /// The token is gone: used up or expired. Nothing was changed.
+    TokenGone,
+    /// The password proves nothing any more. Nothing was changed.
+    Lapsed(Lapsed),
+}
+
 impl Store {
-    /// Adds a session.
+    /// Begins a session of an active user whose password still proves it, and uses the token up that it is for: all or nothing.
+    pub async fn begin_session(&self, beginning: BeginningSession<'_>) -> Result<BegunSession, StoreError> {
+        let BeginningSession { session, proofs_ended, token, previous_sha256 } = beginning;
+        let (org, user, now) = (&session.org_id, &session.user_id, session.created);
+        let transaction = self.connections.writer.begin().await?;
+        // The user first, as whoever ends the access of a user does: the session is then ended by them, or never begins.
+        let standing = Standing { org, user, proof: Proof::Password(proofs_ended), assigned: None, now };
+        if let Some(lapsed) = standing.lapsed(&transaction).await? {
+            transaction.rollback().await;
+            return Ok(BegunSession::Lapsed(lapsed));
+        }
+        if let Some(token) = token {
+            let this = authn_tokens::working(org, &token.token_sha256, token.purpose, now);
+            if authn_token::Entity::delete_many().filter(this).exec(&transaction).await?.rows_affected != 1 {
+                transaction.rollback().await;
+                return Ok(BegunSession::TokenGone);
+            }
+        }
+        let replaced = self.put_session(&transaction, previous_sha256, session).await?;
+        transaction.commit().await?;
+        Ok(BegunSession::Yes(replaced.map(Box::new)))
+    }
+
+    /// Adds a session, whatever its user's status is. A flow begins one with [`Self::begin_session`].
     pub async fn insert_session(&self, session: &Session) -> Result<(), StoreError> {
         session::Entity::insert(session_row(session, None)?).exec_without_returning(&self.connections.writer).await?;
         Ok(())
@@ -29,15 +76,30 @@ impl Store {
     /// providers are those of the new one when both are the same user's. If an earlier sign-in with the same cookie has replaced that
     /// session (a form that was submitted twice: the browser keeps the cookie of one answer), the session of that sign-in ends in its
     /// place if it is the same user's. Nothing is moved from a session that has ended otherwise. Returns the session that has ended.
+    /// A flow begins one with [`Self::begin_session`].
     pub async fn replace_session(&self, cookie_sha256: &str, session: &Session) -> Result<Option<Session>, StoreError> {
         let transaction = self.connections.writer.begin().await?;
-        let replaced = end_replaced(&transaction, cookie_sha256, session).await?;
-        if let Some(previous) = replaced.as_ref().filter(|previous| previous.user_id == session.user_id) {
-            self.take_over(&transaction, previous, session).await?;
-        }
-        let row = session_row(session, replaced.is_some().then_some(cookie_sha256))?;
-        session::Entity::insert(row).exec_without_returning(&transaction).await?;
+        let replaced = self.put_session(&transaction, Some(cookie_sha256), session).await?;
         transaction.commit().await?;
+        Ok(replaced)
+    }
+
+    /// Adds a session, which replaces the one of the cookie. Returns the session that has ended.
+    async fn put_session(
+        &self,
+        transaction: &Transaction,
+        previous_sha256: Option<&str>,
+        session: &Session,
+    ) -> Result<Option<Session>, StoreError> {
+        let replaced = match previous_sha256 {
+            Some(cookie_sha256) => end_replaced(transaction, cookie_sha256, session).await?,
+            None => None,
+        };
+        if let Some(previous) = replaced.as_ref().filter(|previous| previous.user_id == session.user_id) {
+            self.take_over(transaction, previous, session).await?;
+        }
+        let row = session_row(session, previous_sha256.filter(|_| replaced.is_some()))?;
+        session::Entity::insert(row).exec_without_returning(transaction).await?;
         Ok(replaced)
     }
 

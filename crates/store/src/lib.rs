@@ -81,6 +81,7 @@ mod wrong_passwords;
 
 pub use assignments::Changed;
 pub use backup::back_up_embedded;
+pub use browser_sessions::{BeginningSession, BegunSession};
 pub use changes::{CHANGES_KEPT, ChangePosition, Changes};
 pub use database::{CONNECTIONS_MIN, ConnectionFigures, StartTurn, StoreConfig, StoreConfigError};
 #[cfg(feature = "bench")]

@@ -383,7 +383,7 @@ async fn tokens_are_found_by_indexes(config: &StoreConfig) {
         let working = authn_tokens::working(&org, "t777", AuthnPurpose::Session, Timestamp::from_micros(0));
         check(&store, find(working), &[primary]).await;
         check(&store, find(authn_tokens::of_user(&org, &user)), &["authn_tokens_user"]).await;
-        let access = access_token::Entity::find().filter(valid_access_of(&org, &user));
+        let access = access_token::Entity::find().filter(valid_access_of(&org, &user, Timestamp::from_micros(0)));
         check(&store, access, &["access_tokens_user"]).await;
     };
     for table in ["authn_tokens", "access_tokens"] {

@@ -39,7 +39,7 @@ impl Store {
             return Ok(false);
         }
         put_link(&transaction, link, user.version + 1).await?;
-        end_access(&transaction, &user.org_id, &user.id, Ending::SessionsAndTokens).await?;
+        end_access(&transaction, (&user.org_id, &user.id), Ending::SessionsAndTokens, user.last_updated).await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -73,7 +73,7 @@ impl Store {
             transaction.rollback().await;
             return Ok(redeemed);
         }
-        end_access(&transaction, &user.org_id, &user.id, Ending::SessionsAndTokens).await?;
+        end_access(&transaction, (&user.org_id, &user.id), Ending::SessionsAndTokens, user.last_updated).await?;
         transaction.commit().await?;
         Ok(Redeemed::Done)
     }

@@ -5,7 +5,7 @@ use tenterhook_contract::{
     Timestamp,
     id::{AppId, OrgId, SessionId, UserId},
 };
-use tenterhook_model::UserStatus;
+use tenterhook_model::{User, UserStatus};
 
 use crate::{
     StoreError,
@@ -46,12 +46,24 @@ pub enum Proof<'a> {
 pub enum Lapsed {
     /// The session has ended, or there is no such user any more.
     SignedOut,
-    /// The user is not active any more.
+    /// The user is not active any more, or has another status than before.
     UserInactive,
     /// The user has another password, or the access of the user was ended.
     ProofEnded,
     /// The app is not assigned to the user any more.
     NotAssigned,
+}
+
+/// What no longer holds of a user whose password was verified, who need not be active. Neither the status nor what the password proves
+/// changes before the transaction ends.
+pub(crate) async fn user_lapsed(transaction: &Transaction, verified: &User) -> Result<Option<Lapsed>, StoreError> {
+    let row = user::Entity::find_by_id((verified.org_id.to_string(), verified.id.to_string())).lock_shared();
+    Ok(match row.one(transaction).await?.map(user_of).transpose()? {
+        None => Some(Lapsed::SignedOut),
+        Some(user) if user.status != verified.status => Some(Lapsed::UserInactive),
+        Some(user) if user.sign_ins.proofs_ended != verified.sign_ins.proofs_ended => Some(Lapsed::ProofEnded),
+        Some(_) => None,
+    })
 }
 
 impl Standing<'_> {

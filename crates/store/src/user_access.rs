@@ -31,9 +31,15 @@ pub enum Ending {
 
 impl Store {
     /// Ends what a user has signed in to. Returns how many sessions have ended.
-    pub async fn end_access(&self, org: &OrgId, user: &UserId, ending: Ending) -> Result<u64, StoreError> {
+    pub async fn end_access(
+        &self,
+        org: &OrgId,
+        user: &UserId,
+        ending: Ending,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         let transaction = self.connections.writer.begin().await?;
-        let ended = end_access(&transaction, org, user, ending).await?;
+        let ended = end_access(&transaction, (org, user), ending, now).await?;
         transaction.commit().await?;
         Ok(ended)
     }
@@ -76,9 +82,9 @@ impl Store {
 /// who they are, so that a logout that names such a session finds it ended.
 pub(crate) async fn end_access(
     connection: &impl ConnectionTrait,
-    org: &OrgId,
-    user: &UserId,
+    (org, user): (&OrgId, &UserId),
     ending: Ending,
+    now: Timestamp,
 ) -> Result<u64, StoreError> {
     let of_user = of_user(connection.get_database_backend(), user);
     // First, so that no tokens are added for a password that was verified before; who has begun to add some is waited for.
@@ -124,7 +130,7 @@ pub(crate) async fn end_access(
         .await?;
     access_token::Entity::update_many()
         .col_expr(access_token::Column::Revoked, Expr::value(true))
-        .filter(valid_access_of(org, user))
+        .filter(valid_access_of(org, user, now))
         .exec(connection)
         .await?;
     // Nodes of the version before write no user, but a code.
@@ -136,16 +142,18 @@ pub(crate) async fn end_access(
             .col_expr(access_token::Column::Revoked, Expr::value(true))
             .filter(access_token::Column::OrgId.eq(org.as_str()))
             .filter(access_token::Column::CodeSha256.is_in(some))
+            .filter(access_token::Column::ExpiresUs.gt(now.as_micros()))
             .exec(connection)
             .await?;
     }
     Ok(ended)
 }
 
-/// The condition of access tokens of a user that are not revoked.
-pub(crate) fn valid_access_of(org: &OrgId, user: &UserId) -> SimpleExpr {
+/// The condition of access tokens of a user that are not revoked and have not expired: who removes the expired ones and who revokes do
+/// not wait for each other.
+pub(crate) fn valid_access_of(org: &OrgId, user: &UserId, now: Timestamp) -> SimpleExpr {
     let of_user = access_token::Column::OrgId.eq(org.as_str()).and(access_token::Column::UserId.eq(user.as_str()));
-    of_user.and(access_token::Column::Revoked.eq(false))
+    of_user.and(access_token::Column::Revoked.eq(false)).and(access_token::Column::ExpiresUs.gt(now.as_micros()))
 }
 
 fn of_user(backend: DbBackend, user: &UserId) -> SimpleExpr {

@@ -1,11 +1,13 @@
 //! Wrong passwords of users, counted for all nodes. The count is no change of the user: it leaves the version alone. A new password and
 //! another status begin it anew ([`crate::users`]).
 
+use std::num::NonZeroU32;
+
 use sea_orm::{
     ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _,
     sea_query::{Expr, ExprTrait as _},
 };
-use tenterhook_model::User;
+use tenterhook_model::{User, UserStatus};
 
 use crate::{
     Store, StoreError,
@@ -29,15 +31,19 @@ impl Store {
         Ok(counted.unwrap_or(0))
     }
 
-    /// Begins the count of wrong passwords anew, after a right one.
-    pub async fn forget_wrong_passwords(&self, user: &User) -> Result<(), StoreError> {
-        Entity::update_many()
+    /// Begins the count of wrong passwords of an active user anew, after a right one, unless there are `limit` of them. Returns whether
+    /// it did: after so many the right password does not count, also of those that were submitted at the same time.
+    pub async fn forget_wrong_passwords(&self, user: &User, limit: NonZeroU32) -> Result<bool, StoreError> {
+        // A version that does not write the status may have written the row.
+        let is_behind = Expr::col(Column::KeyedVersion).ne(Expr::col(Column::Version));
+        let forgotten = Entity::update_many()
             .col_expr(Column::WrongPasswords, Expr::value(0_i64))
             .filter(Column::OrgId.eq(user.org_id.as_str()))
             .filter(Column::Id.eq(user.id.as_str()))
-            .filter(Column::WrongPasswords.gt(0_i64))
+            .filter(Column::Status.eq(UserStatus::Active.as_str()).or(is_behind))
+            .filter(Column::WrongPasswords.lt(i64::from(limit.get())))
             .exec(&self.connections.writer)
             .await?;
-        Ok(())
+        Ok(forgotten.rows_affected == 1)
     }
 }

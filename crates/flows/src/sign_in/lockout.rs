@@ -1,7 +1,7 @@
 //! Wrong passwords in a row lock a user out, where the operator wants it. They are counted in the database, so for all nodes; the lock is a
 //! status of the user. Attempts that a hook did not answer do not count.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, num::NonZeroU32};
 
 use tenterhook_model::{User, UserStatus, UserTransition};
 use tenterhook_platform::{
@@ -10,6 +10,7 @@ use tenterhook_platform::{
 };
 use tenterhook_store::StoreError;
 
+use super::session::log_lapsed;
 use crate::commitment::Commitment;
 
 /// How often a change of the status is tried, because another change of the user was stored first.
@@ -34,9 +35,20 @@ pub(super) async fn counted_wrong(
     }
     commitment.begin();
     let counted = platform.store().count_wrong_password(user).await?;
-    if !lockout.is_reached(counted) {
-        return Ok(());
+    if lockout.is_reached(counted) {
+        lock(platform, org, caller, (login, user)).await?;
     }
+    Ok(())
+}
+
+/// Locks a user out whose wrong passwords have reached the limit.
+async fn lock(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    caller: &Caller,
+    (login, user): (&str, &User),
+) -> Result<(), StoreError> {
+    let lockout = platform.settings().lockout;
     let reached = |now: &User| lockout.is_reached(now.sign_ins.wrong_passwords);
     if let Some(locked) = moved(platform, user, UserTransition::Lock, reached).await? {
         let (event_type, message) = LOCK_USER;
@@ -64,23 +76,42 @@ pub(super) async fn unlocked_by_time(
     }
     commitment.begin();
     // Of somebody who has another password meanwhile, the old one proves nothing.
-    let is_over = |stored: &User| stored.password == user.password && lockout.is_over(stored, now);
-    let Some(unlocked) = moved(platform, &user, UserTransition::Unlock, is_over).await? else { return Ok(user) };
+    let is_same = |stored: &User| stored.sign_ins.proofs_ended == user.sign_ins.proofs_ended;
+    let is_over = |stored: &User| is_same(stored) && lockout.is_over(stored, now);
+    let Some(unlocked) = moved(platform, &user, UserTransition::Unlock, is_over).await? else {
+        // Somebody else may have unlocked the user at the same time.
+        let stored = platform.store().find_user(&user.org_id, &user.id).await?;
+        return Ok(stored.filter(is_same).unwrap_or(user));
+    };
     let (event_type, message) = UNLOCK_USER;
     let event = (event_type, message, user_target(&unlocked));
     platform.log().append(&system_event(platform.entropy(), platform.now(), &org.org.id, event));
     Ok(unlocked)
 }
 
-/// Begins the count of wrong passwords anew, after a right one.
+/// Whether a right password of an active user still counts; then the count of wrong ones begins anew. The database decides, because of the
+/// passwords that are verified at the same time only so many may be tried. `commitment` has begun.
 ///
 /// # Errors
 /// When the store fails.
-pub(super) async fn forget_wrong(platform: &Platform, user: &User) -> Result<(), StoreError> {
-    if user.sign_ins.wrong_passwords == 0 {
-        return Ok(());
+pub(super) async fn right_counts(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    caller: &Caller,
+    (login, user): (&str, &User),
+) -> Result<bool, StoreError> {
+    let attempts = platform.settings().lockout.attempts;
+    if attempts.is_none() && user.sign_ins.wrong_passwords == 0 {
+        return Ok(true);
     }
-    platform.store().forget_wrong_passwords(user).await
+    let is_forgotten = platform.store().forget_wrong_passwords(user, attempts.unwrap_or(NonZeroU32::MAX)).await?;
+    if is_forgotten || attempts.is_none() {
+        return Ok(true);
+    }
+    // Who has counted the last one may have failed before the lock.
+    lock(platform, org, caller, (login, user)).await?;
+    log_lapsed(platform, org, caller, login, user).await?;
+    Ok(false)
 }
 
 /// Moves a user to another status while `still` holds of what is stored. Returns the user then.

@@ -17,6 +17,7 @@ use tenterhook_store::StoreError;
 use crate::commitment::Commitment;
 
 use self::password::{SubmittedPassword, Verdict, log_not_active, verify};
+pub(crate) use self::session::log_lapsed;
 pub use self::session::{NewSession, begin_session, session};
 
 /// The result of a sign-in.
@@ -73,6 +74,6 @@ pub async fn sign_in(
         Verdict::TooManyAttempts => return Ok(SignedIn::TooManyAttempts),
         Verdict::Busy => return Ok(SignedIn::Busy),
     };
-    let begun = NewSession { user: &user, login, request, previous };
-    begin_session(platform, org, caller, begun).await.map(SignedIn::Yes)
+    let begun = NewSession { user: &user, login, request, previous, token: None };
+    Ok(begin_session(platform, org, caller, begun).await?.map_or(SignedIn::No, SignedIn::Yes))
 }

@@ -9,14 +9,14 @@ use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
     attempts::{ATTEMPTS_MAX, PasswordAttempts, UnmadeAttempt, key},
     events::login_actor,
-    passwords::{HashingSource, PASSWORD_BYTES_MAX, PasswordError, pace_failed_sign_ins, verify_password},
+    passwords::{HashingSource, PASSWORD_BYTES_MAX, PasswordError, verify_password},
     refusals::Refusal,
 };
 use tenterhook_store::StoreError;
 use tokio::time::Instant;
 
 use super::{
-    lockout::{counted_wrong, forget_wrong, unlocked_by_time},
+    lockout::{counted_wrong, right_counts, unlocked_by_time},
     password_import::{Imported, import},
 };
 use crate::commitment::Commitment;
@@ -89,10 +89,10 @@ pub async fn verify(
     };
     if platform.settings().lockout.attempts.is_some() {
         // The count is written for users that exist.
-        pace_failed_sign_ins(&org.org.id);
+        verified.paces_refusals();
     }
     let user = match user {
-        Some(user) => Some(unlocked_by_time(platform, org, user, commitment).await?),
+        Some(user) => Some(unlocked(platform, org, user, commitment).await),
         None => None,
     };
     let verdict = match (user, verified.own_hash.take()) {
@@ -105,13 +105,19 @@ pub async fn verify(
             Verdict::LockedOut
         }
         (Some(user), own_hash) if verified.fits => {
-            accepted(platform, org, submitted, (user, own_hash), commitment).await?
+            accepted(platform, org, caller, submitted, (user, own_hash), commitment).await?
         }
         // The service is asked about active users alone: no other user could then sign in.
         (Some(user), Some(hash)) if user.password == Password::ImportByHook && user.status == UserStatus::Active => {
             imported(platform, org, caller, submitted, (user, hash), commitment).await?
         }
-        (Some(user), _) => counted(platform, org, caller, login, &user, commitment).await?,
+        (Some(user), _) => {
+            let verdict = counted(platform, org, caller, login, &user, commitment).await;
+            if platform.settings().lockout.attempts.is_some() {
+                verified.paces_refusals();
+            }
+            verdict
+        }
         (None, _) => wrong(platform, org, caller, login, None),
     };
     if matches!(verdict, Verdict::NotActive(_) | Verdict::Wrong | Verdict::LockedOut) {
@@ -124,6 +130,7 @@ pub async fn verify(
 async fn accepted(
     platform: &Platform,
     org: &OrgSnapshot,
+    caller: &Caller,
     submitted: SubmittedPassword<'_>,
     (user, own_hash): (User, Option<Secret>),
     commitment: &Commitment,
@@ -132,8 +139,11 @@ async fn accepted(
         return Ok(Verdict::NotActive(Box::new(user)));
     }
     commitment.begin();
+    if !right_counts(platform, org, caller, (submitted.login, &user)).await? {
+        // As for a wrong one: it must not tell who has guessed it that they have.
+        return Ok(Verdict::Wrong);
+    }
     submitted.attempts.succeeded(&org.org.id, submitted.login);
-    forget_wrong(platform, &user).await?;
     if let (Some(own_hash), Some(imported)) = (own_hash, user.password.hash()) {
         platform.store().replace_password_hash(&user, imported, &own_hash).await?;
     }
@@ -152,13 +162,15 @@ async fn imported(
     let SubmittedPassword { attempts, login, .. } = submitted;
     match import(platform, org, caller, submitted, (user, hash), commitment).await? {
         Imported::SignedIn(user) if user.status == UserStatus::Active => {
+            if !right_counts(platform, org, caller, (login, &user)).await? {
+                return Ok(Verdict::Wrong);
+            }
             attempts.succeeded(&org.org.id, login);
-            forget_wrong(platform, &user).await?;
             Ok(Verdict::Active(user))
         }
         Imported::SignedIn(user) => Ok(Verdict::NotActive(user)),
         // What the service says about a password counts as what we say ourselves (`open-questions.md` G2).
-        Imported::Wrong(user) => counted(platform, org, caller, login, &user, commitment).await,
+        Imported::Wrong(user) => Ok(counted(platform, org, caller, login, &user, commitment).await),
         Imported::Unanswered(user) => {
             attempts.unanswered(&org.org.id, login);
             // The text for a wrong password, so that nothing is revealed (`open-questions.md` G3).
@@ -171,7 +183,17 @@ async fn imported(
     }
 }
 
-/// The verdict on a wrong password of an existing user, which is counted.
+/// The user, unlocked if the lock has ended by itself. When that cannot be stored, the user stays locked out: an error would tell a
+/// stranger that there is such a user.
+async fn unlocked(platform: &Platform, org: &OrgSnapshot, user: User, commitment: &Commitment) -> User {
+    unlocked_by_time(platform, org, user.clone(), commitment).await.unwrap_or_else(|error| {
+        tracing::error!(org = %org.org.id, user = %user.id, %error, "lockout.unlock: the user stays locked out");
+        user
+    })
+}
+
+/// The verdict on a wrong password of an existing user, which is counted. When that cannot be stored, the verdict is the same: an error
+/// would tell a stranger that there is such a user.
 async fn counted(
     platform: &Platform,
     org: &OrgSnapshot,
@@ -179,10 +201,12 @@ async fn counted(
     login: &str,
     user: &User,
     commitment: &Commitment,
-) -> Result<Verdict, StoreError> {
+) -> Verdict {
     let verdict = wrong(platform, org, caller, login, Some(user));
-    counted_wrong(platform, org, caller, (login, user), commitment).await?;
-    Ok(verdict)
+    if let Err(error) = counted_wrong(platform, org, caller, (login, user), commitment).await {
+        tracing::error!(org = %org.org.id, user = %user.id, %error, "lockout.count: a wrong password is not counted");
+    }
+    verdict
 }
 
 fn wrong(platform: &Platform, org: &OrgSnapshot, caller: &Caller, login: &str, user: Option<&User>) -> Verdict {

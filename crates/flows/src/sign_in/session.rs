@@ -3,14 +3,15 @@
 use std::borrow::Cow;
 
 use tenterhook_contract::{Secret, id::SessionId};
-use tenterhook_model::{LogResult, Session, User};
+use tenterhook_model::{AuthnToken, LogResult, Session, User, UserStatus};
 use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
     entropy::{random_token, sha256_hex},
     events::{Event, SESSION_END, SESSION_START, UNKNOWN, login_actor, named_target, user_actor, user_target},
+    refusals::Refusal,
     sessions::session_end,
 };
-use tenterhook_store::StoreError;
+use tenterhook_store::{BeginningSession, BegunSession, StoreError};
 
 /// The reason in the log of the end of a session in whose browser somebody signs in.
 const SIGNED_IN_AGAIN: &str = "A user signed in again in the same browser";
@@ -18,7 +19,7 @@ const SIGNED_IN_AGAIN: &str = "A user signed in again in the same browser";
 /// A session that begins.
 #[derive(Clone, Copy, Debug)]
 pub struct NewSession<'a> {
-    /// The user, who is active and has proven it.
+    /// The user as read when the password was verified or the token worked.
     pub user: &'a User,
     /// The login as it was typed, for the log.
     pub login: &'a str,
@@ -26,9 +27,12 @@ pub struct NewSession<'a> {
     pub request: Option<&'a str>,
     /// The session's cookie that the browser has sent. Its session ends.
     pub previous: Option<&'a Secret>,
+    /// The token that is used up for it.
+    pub token: Option<&'a AuthnToken>,
 }
 
-/// Begins a session, and logs the sign-in. Returns the value of its cookie. This must run to its end.
+/// Begins a session, and logs the sign-in. Returns the value of its cookie; `None`, and nothing has changed, when the user is not active
+/// any more, the password proves nothing any more, or the token is used up. This must run to its end.
 ///
 /// # Errors
 /// When the store fails.
@@ -37,8 +41,8 @@ pub async fn begin_session(
     org: &OrgSnapshot,
     caller: &Caller,
     begun: NewSession<'_>,
-) -> Result<Secret, StoreError> {
-    let NewSession { user, login, request, previous } = begun;
+) -> Result<Option<Secret>, StoreError> {
+    let NewSession { user, login, request, previous, token } = begun;
     let cookie = random_token(platform.entropy());
     let (now, (unix_ms, random)) = (platform.now(), platform.id_parts());
     let session = Session {
@@ -51,16 +55,47 @@ pub async fn begin_session(
         last_password_verification: now,
         signed_in_for: request.map(ToOwned::to_owned),
     };
-    match previous {
-        None => platform.store().insert_session(&session).await?,
-        Some(previous) => {
-            if let Some(ended) = platform.store().replace_session(&sha256_hex(previous.expose()), &session).await? {
+    let previous_sha256 = previous.map(|previous| sha256_hex(previous.expose()));
+    let beginning = BeginningSession {
+        session: &session,
+        proofs_ended: user.sign_ins.proofs_ended,
+        token,
+        previous_sha256: previous_sha256.as_deref(),
+    };
+    match platform.store().begin_session(beginning).await? {
+        BegunSession::Yes(ended) => {
+            if let Some(ended) = ended {
                 log_replaced(platform, org, caller, user, &ended).await;
             }
         }
+        BegunSession::TokenGone => return Ok(None),
+        BegunSession::Lapsed(_) => {
+            log_lapsed(platform, org, caller, login, user).await?;
+            return Ok(None);
+        }
     }
     log_sign_in(platform, org, caller, user, login);
-    Ok(cookie)
+    Ok(Some(cookie))
+}
+
+/// Logs that a password which was right when it was verified does not help any more.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) async fn log_lapsed(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    caller: &Caller,
+    login: &str,
+    verified: &User,
+) -> Result<(), StoreError> {
+    let now = platform.store().find_user(&org.org.id, &verified.id).await?;
+    let why = match now {
+        Some(now) if now.status != UserStatus::Active => Refusal::NotActive(now.status),
+        _ => Refusal::InvalidCredentials,
+    };
+    platform.log_refusal(&org.org.id, caller, login_actor(Some(verified), login), why);
+    Ok(())
 }
 
 /// The session of a cookie.

@@ -93,6 +93,31 @@ async fn a_lock_ends_by_an_administrator_by_a_new_password_and_by_itself() {
     assert_eq!(rig.events("user.account.unlock_by_admin").await.len(), 1);
 }
 
+/// Passwords that are verified at the same time are judged by what the others have counted, not by what was read before.
+#[tokio::test]
+async fn a_right_password_does_not_count_once_the_limit_is_reached_whoever_has_counted() {
+    let rig = rig(true).await;
+    // Another node has counted these, and has not locked the user out yet.
+    for _ in 0..3 {
+        rig.platform.store().count_wrong_password(&ada(&rig).await).await.unwrap();
+    }
+    assert!(!signs_in(&rig, PASSWORD).await);
+    assert_eq!(status(&rig).await, UserStatus::LockedOut);
+    assert_eq!(rig.events("user.account.lock").await.len(), 1);
+    let reasons = rig.events("user.session.start").await;
+    assert_eq!(reasons.last().and_then(|event| event.reason.as_deref()), Some("LOCKED_OUT"));
+}
+
+#[tokio::test]
+async fn right_passwords_at_the_moment_at_which_a_lock_ends_all_let_in() {
+    let rig = rig(false).await;
+    fails(&rig, 3).await;
+    rig.clock.advance(std::time::Duration::from_secs(30 * MINUTE));
+    let let_in = tokio::join!(signs_in(&rig, PASSWORD), signs_in(&rig, PASSWORD), signs_in(&rig, PASSWORD));
+    assert_eq!(let_in, (true, true, true));
+    assert_eq!(rig.events("user.account.unlock").await.len(), 1);
+}
+
 /// Of a user who is suspended or whose password has expired, nothing is counted; without the setting, of nobody.
 #[tokio::test]
 async fn only_active_users_are_locked_out_and_only_where_the_operator_wants_it() {

@@ -157,14 +157,18 @@ pub(crate) async fn submitted(
             login: &user.profile.login,
             request: purpose.request.as_deref(),
             previous: previous.as_ref(),
+            token: None,
         };
         match begin_session(&app.platform, &org, &caller, begun).await {
-            Ok(cookie) => {
+            Ok(begun) => {
                 let mut response = match &purpose.back {
                     Some(back) => see_other(back.as_str()),
                     None => page(StatusCode::OK, &AccountReady, "'none'"),
                 };
-                SESSION.set(&mut response, &caller, cookie.expose());
+                // Without one, the account is there, and somebody has ended its access since: the way on leads to the sign-in.
+                if let Some(cookie) = begun {
+                    SESSION.set(&mut response, &caller, cookie.expose());
+                }
                 response
             }
             Err(error) => ApiError::from(error).into_response(),

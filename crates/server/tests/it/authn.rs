@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use serde_json::{Value, json};
 use tenterhook_platform::Lockout;
+use tenterhook_testkit::postgres::{URL_VARIABLE, execute};
 
 use crate::{
     harness::{Answer, PASSWORD, World},
@@ -462,6 +463,33 @@ async fn no_text_of_a_token_is_stored_or_logged() {
     for secret in [token.as_str(), &state, OLD, NEW, "wrong-old-password"] {
         assert!(!seen.contains(secret), "{secret}");
     }
+}
+
+/// An error would tell a stranger which users there are.
+#[tokio::test]
+async fn a_wrong_password_that_cannot_be_counted_is_answered_as_for_nobody() {
+    let lockout = Lockout { attempts: NonZeroU32::new(2), unlock_minutes: NonZeroU32::new(1), is_shown: false };
+    let world = World::with_settings(|settings| settings.lockout = lockout).await;
+    let id = user(&world, "ada@authn.example").await;
+    let (url, refuse, accept) = if std::env::var_os(URL_VARIABLE).is_some() {
+        let refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '53100'; END $$; \
+             CREATE TRIGGER refuse BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION refuse()";
+        (world.database_url(), refuse, "DROP TRIGGER refuse ON users")
+    } else {
+        let refuse = "CREATE TRIGGER refuse BEFORE UPDATE ON users BEGIN SELECT RAISE(ABORT, 'refused'); END";
+        let url = format!("sqlite://{}", world.folder.path().join("test.sqlite").display());
+        (url, refuse, "DROP TRIGGER refuse")
+    };
+    execute(&url, refuse).await.unwrap();
+    for login in ["ada@authn.example", "nobody@authn.example"] {
+        is_error(&authn(&world, login, "wrong").await, 401, "E0000004", "Authentication failed");
+    }
+    execute(&url, accept).await.unwrap();
+    is_error(&authn(&world, "ada@authn.example", "wrong").await, 401, "E0000004", "Authentication failed");
+    let user = world.api("GET", &format!("/api/v1/users/{id}"), None).await.json();
+    assert_eq!(user["status"], "ACTIVE", "one of them is counted");
+    assert_eq!(authn(&world, "ada@authn.example", OLD).await.json()["status"], "SUCCESS");
 }
 
 /// Every way in answers as to a wrong password, and only `/api/v1/authn` says more where the operator wants it.

@@ -1,12 +1,14 @@
 //! Tokens of primary authentication, and the end of what a user has signed in to.
 
+use std::num::NonZeroU32;
+
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tenterhook_contract::Secret;
 use tenterhook_model::{
     AuthnPurpose, AuthnToken, AuthorizationCode, CodeState, IssuedAccessToken, Password, RefreshToken,
     RefreshTokenState, Session, SignInCounts, User, UserStatus,
 };
-use tenterhook_store::{Ending, Lapsed, Proof, Redeemed, Standing, Store};
+use tenterhook_store::{BeginningSession, BegunSession, Ending, Lapsed, Proof, Redeemed, Standing, Store};
 
 use crate::databases::{self, at, code, on_every_database, org, other_org, refresh_token, session, standing, user};
 
@@ -23,6 +25,11 @@ fn token(of: &User, text: &str, purpose: AuthnPurpose) -> AuthnToken {
 
 fn session_of(user: &User) -> Session {
     Session { user_id: user.id.clone(), ..session(user.id.as_str(), at(100)) }
+}
+
+const fn beginning<'a>(session: &'a Session, verified: &User) -> BeginningSession<'a> {
+    let proofs_ended = verified.sign_ins.proofs_ended;
+    BeginningSession { session, proofs_ended, token: None, previous_sha256: None }
 }
 
 /// A live refresh token of a user, and a code whose access token is live too.
@@ -47,7 +54,7 @@ async fn added(store: &Store, login: &str) -> User {
 async fn a_token_is_found_by_org_text_and_purpose_until_it_expires_and_is_used_up_once(store: Store) {
     let ada = added(&store, "ada@example.com").await;
     let session = token(&ada, "t", AuthnPurpose::Session);
-    store.insert_authn_token(&session).await.unwrap();
+    assert_eq!(store.insert_authn_token(&session, &ada).await.unwrap(), None);
     let find =
         async |org, text, purpose, seconds| store.find_authn_token(&org, text, purpose, at(seconds)).await.unwrap();
     assert_eq!(find(org(), "t", AuthnPurpose::Session, 99).await, Some(session.clone()));
@@ -69,7 +76,7 @@ async fn a_token_is_found_by_org_text_and_purpose_until_it_expires_and_is_used_u
 async fn an_exchange_changes_the_user_and_adds_the_next_token_or_nothing(store: Store) {
     let ada = added(&store, "ada@example.com").await;
     let state = token(&ada, "t", AuthnPurpose::PasswordExpired);
-    store.insert_authn_token(&state).await.unwrap();
+    assert_eq!(store.insert_authn_token(&state, &ada).await.unwrap(), None);
     let next = token(&ada, "n", AuthnPurpose::Session);
     let changed = User { status: UserStatus::Suspended, ..ada.clone() };
     let exchange =
@@ -90,7 +97,8 @@ async fn the_access_of_one_user_ends_and_that_of_others_stays(store: Store) {
     for user in [&ada, &eve] {
         let session = session_of(user);
         store.insert_session(&session).await.unwrap();
-        store.insert_authn_token(&token(user, user.id.as_str(), AuthnPurpose::Session)).await.unwrap();
+        let token = token(user, user.id.as_str(), AuthnPurpose::Session);
+        assert_eq!(store.insert_authn_token(&token, user).await.unwrap(), None);
         of.push((session, granted(&store, user).await));
     }
     // Session, token for one, refresh token, access token and code.
@@ -106,17 +114,17 @@ async fn the_access_of_one_user_ends_and_that_of_others_stays(store: Store) {
             matches!(code, CodeState::Live(_)),
         ]
     };
-    assert_eq!(store.end_access(&other_org(), &ada.id, Ending::SessionsAndTokens).await.unwrap(), 0);
+    assert_eq!(store.end_access(&other_org(), &ada.id, Ending::SessionsAndTokens, at(1)).await.unwrap(), 0);
     assert_eq!(open(&ada, 0).await, [true; 5]);
-    assert_eq!(store.end_access(&org(), &ada.id, Ending::Sessions).await.unwrap(), 1);
+    assert_eq!(store.end_access(&org(), &ada.id, Ending::Sessions, at(1)).await.unwrap(), 1);
     assert_eq!(open(&ada, 0).await, [false, false, true, true, true]);
-    assert_eq!(store.end_access(&org(), &ada.id, Ending::SessionsAndTokens).await.unwrap(), 0);
+    assert_eq!(store.end_access(&org(), &ada.id, Ending::SessionsAndTokens, at(1)).await.unwrap(), 0);
     assert_eq!(open(&ada, 0).await, [false; 5]);
     assert_eq!(open(&eve, 1).await, [true; 5]);
 }
 
 /// What a verified password has proven ends with the password, and with what the user has signed in to.
-async fn a_password_gets_no_tokens_once_it_or_the_access_of_its_user_has_ended(store: Store) {
+async fn a_password_gets_no_tokens_and_no_session_once_it_or_the_access_of_its_user_has_ended(store: Store) {
     for (what, expected) in [
         ("nothing", None),
         ("profile", None),
@@ -138,8 +146,12 @@ async fn a_password_gets_no_tokens_once_it_or_the_access_of_its_user_has_ended(s
                 let known = verified.password.hash().unwrap();
                 store.replace_password_hash(&verified, known, &Secret::new("$argon2id$own")).await.unwrap();
             }
-            "sessions end" => drop(store.end_access(&org(), &verified.id, Ending::Sessions).await.unwrap()),
-            "everything ends" => drop(store.end_access(&org(), &verified.id, Ending::SessionsAndTokens).await.unwrap()),
+            "sessions end" => {
+                store.end_access(&org(), &verified.id, Ending::Sessions, at(1)).await.unwrap();
+            }
+            "everything ends" => {
+                store.end_access(&org(), &verified.id, Ending::SessionsAndTokens, at(1)).await.unwrap();
+            }
             "other password" => {
                 assert!(
                     store.replace_user(&User { password: other("$argon2id$new"), ..verified.clone() }).await.unwrap()
@@ -159,7 +171,55 @@ async fn a_password_gets_no_tokens_once_it_or_the_access_of_its_user_has_ended(s
         assert_eq!(store.insert_tokens((&access, Some(&refresh)), &standing).await.unwrap(), expected, "{what}");
         let found = store.find_refresh_token(&org(), what, at(1)).await.unwrap();
         assert_eq!(matches!(found, RefreshTokenState::Live(_)), expected.is_none(), "{what}: {found:?}");
+        let authn = token(&verified, what, AuthnPurpose::Session);
+        assert_eq!(store.insert_authn_token(&authn, &verified).await.unwrap(), expected, "{what}");
+        let found = store.find_authn_token(&org(), what, AuthnPurpose::Session, at(1)).await.unwrap();
+        assert_eq!(found.is_some(), expected.is_none(), "{what}");
+        let session = session_of(&verified);
+        let begun = store.begin_session(beginning(&session, &verified)).await.unwrap();
+        assert_eq!(begun, expected.map_or(BegunSession::Yes(None), BegunSession::Lapsed), "{what}");
+        let found = store.find_session_by_id(&org(), &session.id, at(1)).await.unwrap();
+        assert_eq!(found.is_some(), expected.is_none(), "{what}");
     }
+}
+
+/// Of several concurrent uses of a token one begins a session; what is refused uses no token up and ends no session.
+async fn a_token_begins_one_session_or_stays(store: Store) {
+    let ada = added(&store, "ada@example.com").await;
+    let first = session_of(&ada);
+    store.insert_session(&first).await.unwrap();
+    let token = token(&ada, "t", AuthnPurpose::Session);
+    assert_eq!(store.insert_authn_token(&token, &ada).await.unwrap(), None);
+    let next = |name: &str| Session { user_id: ada.id.clone(), ..session(name, at(100)) };
+    let (one, other, late) = (next("one"), next("other"), next("late"));
+    let begin = async |session: &Session, user: &User| {
+        let previous_sha256 = Some(first.cookie_sha256.as_str());
+        let beginning = BeginningSession { token: Some(&token), previous_sha256, ..beginning(session, user) };
+        store.begin_session(beginning).await.unwrap()
+    };
+    let stale = User { sign_ins: SignInCounts { proofs_ended: 7, ..ada.sign_ins }, ..ada.clone() };
+    assert_eq!(begin(&one, &stale).await, BegunSession::Lapsed(Lapsed::ProofEnded));
+    assert!(store.find_session_by_id(&org(), &first.id, at(1)).await.unwrap().is_some());
+    assert!(store.find_authn_token(&org(), "t", AuthnPurpose::Session, at(1)).await.unwrap().is_some());
+    let begun = tokio::join!(begin(&one, &ada), begin(&other, &ada));
+    let begun = [begun.0, begun.1];
+    assert!(begun.contains(&BegunSession::Yes(Some(Box::new(first.clone())))), "{begun:?}");
+    assert!(begun.contains(&BegunSession::TokenGone), "{begun:?}");
+    assert_eq!(begin(&late, &ada).await, BegunSession::TokenGone);
+    assert!(store.find_session_by_id(&org(), &late.id, at(1)).await.unwrap().is_none());
+}
+
+/// Who removes expired tokens at the same time takes them in another order.
+async fn expired_access_tokens_are_left_to_those_who_remove_them(store: Store) {
+    let ada = added(&store, "ada@example.com").await;
+    let own_org = org();
+    for (jti, expires) in [("old", at(50)), ("new", at(51))] {
+        let access = IssuedAccessToken { jti: jti.to_owned(), user_id: ada.id.clone(), expires };
+        assert_eq!(store.insert_tokens((&access, None), &standing(&own_org, &ada.id, 0)).await.unwrap(), None);
+    }
+    store.end_access(&org(), &ada.id, Ending::SessionsAndTokens, at(50)).await.unwrap();
+    assert!(!store.is_access_token_revoked(&org(), "old").await.unwrap());
+    assert!(store.is_access_token_revoked(&org(), "new").await.unwrap());
 }
 
 /// An access token without a refresh token is known by its user alone.
@@ -171,9 +231,9 @@ async fn access_tokens_end_with_the_access_of_their_user_whatever_they_were_issu
         let standing = Standing { proof: Proof::Password(0), ..standing(&own_org, &user.id, 0) };
         assert_eq!(store.insert_tokens((&access, None), &standing).await.unwrap(), None);
     }
-    store.end_access(&org(), &ada.id, Ending::Sessions).await.unwrap();
+    store.end_access(&org(), &ada.id, Ending::Sessions, at(1)).await.unwrap();
     assert!(!store.is_access_token_revoked(&org(), ada.id.as_str()).await.unwrap());
-    store.end_access(&org(), &ada.id, Ending::SessionsAndTokens).await.unwrap();
+    store.end_access(&org(), &ada.id, Ending::SessionsAndTokens, at(1)).await.unwrap();
     assert!(store.is_access_token_revoked(&org(), ada.id.as_str()).await.unwrap());
     assert!(!store.is_access_token_revoked(&org(), eve.id.as_str()).await.unwrap());
     let stored = store.find_user(&org(), &ada.id).await.unwrap().unwrap();
@@ -202,8 +262,17 @@ async fn wrong_passwords_are_counted_until_the_password_or_the_status_changes(st
     let password = Password::Hash { hash: Secret::new("$argon2id$new"), changed: at(1) };
     assert!(store.replace_user(&User { password, ..stored().await }).await.unwrap());
     assert_eq!(store.count_wrong_password(&ada).await.unwrap(), 1, "another password does");
-    store.forget_wrong_passwords(&ada).await.unwrap();
+    let limit = |limit| NonZeroU32::new(limit).unwrap();
+    assert!(!store.forget_wrong_passwords(&ada, limit(2)).await.unwrap(), "who is locked out stays it");
+    assert!(store.replace_user(&User { status: UserStatus::Active, ..stored().await }).await.unwrap());
+    for _ in 0..2 {
+        store.count_wrong_password(&ada).await.unwrap();
+    }
+    assert!(!store.forget_wrong_passwords(&ada, limit(2)).await.unwrap(), "the limit is reached");
+    assert_eq!(stored().await.sign_ins.wrong_passwords, 2);
+    assert!(store.forget_wrong_passwords(&ada, limit(3)).await.unwrap());
     assert_eq!(stored().await.sign_ins.wrong_passwords, 0);
+    assert!(store.forget_wrong_passwords(&ada, limit(1)).await.unwrap(), "also when there is nothing to forget");
     assert_eq!(store.count_wrong_password(&eve).await.unwrap(), 1, "of each user by itself");
     assert!(store.delete_user(&eve, at(1)).await.unwrap());
     assert_eq!(store.count_wrong_password(&eve).await.unwrap(), 0);
@@ -222,7 +291,7 @@ async fn tokens_that_are_being_added_end_with_the_access_of_their_user() {
     adding.execute_unprepared(&format!("SELECT 1 FROM users WHERE id = '{}' FOR SHARE", ada.id)).await.unwrap();
     let ending = tokio::spawn({
         let (store, id) = (store.clone(), ada.id.clone());
-        async move { store.end_access(&org(), &id, Ending::SessionsAndTokens).await }
+        async move { store.end_access(&org(), &id, Ending::SessionsAndTokens, at(1)).await }
     });
     databases::waiting(&config, "transactionid", &ending).await;
     let token = format!(
@@ -254,8 +323,10 @@ on_every_database! {
     a_token_is_found_by_org_text_and_purpose_until_it_expires_and_is_used_up_once
     an_exchange_changes_the_user_and_adds_the_next_token_or_nothing
     the_access_of_one_user_ends_and_that_of_others_stays
-    a_password_gets_no_tokens_once_it_or_the_access_of_its_user_has_ended
+    a_password_gets_no_tokens_and_no_session_once_it_or_the_access_of_its_user_has_ended
     access_tokens_end_with_the_access_of_their_user_whatever_they_were_issued_with
+    a_token_begins_one_session_or_stays
+    expired_access_tokens_are_left_to_those_who_remove_them
     a_session_lasts_longer_while_it_lasts
     wrong_passwords_are_counted_until_the_password_or_the_status_changes
 }
