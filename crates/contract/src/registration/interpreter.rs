@@ -1,5 +1,7 @@
 //! Interprets the commands of a registration answer (`registration.md` section 3).
 
+use serde_json::Value;
+
 use super::{
     ACTION_UPDATE, DESCRIPTION, PROFILE_UPDATE, PROGRESSIVE_UPDATE, RegistrationAction, RegistrationFlow,
     RegistrationSubject,
@@ -8,7 +10,7 @@ use crate::{
     answer::{Answer, Command, Operand, unknown_command},
     pointer,
     problem::{Change, Problem, ProblemCode, Refused, in_answers_order, shown},
-    profile::Profile,
+    profile::{Profile, spelled},
 };
 
 /// Applies the commands in order; a final DENY drops the profile changes.
@@ -60,9 +62,13 @@ pub(super) fn interpret(
         }
         for (name, value) in members.last_of_each() {
             let path = format!("/{}", pointer::escape(&shown(&name)));
-            match subject.schema.check(&name, &value) {
+            // Null would take away what the user has: a hook sets values.
+            let removes = flow == RegistrationFlow::Progressive && value.is_null();
+            let checked = subject.schema.check(&name, &value);
+            let checked = checked.and_then(|()| if removes { Err(no_value(&name)) } else { Ok(()) });
+            match checked {
                 Ok(()) => {
-                    attributes.insert(name, value);
+                    set(&mut attributes, name, value);
                     changes.push(Change { command: rule.name.clone(), op: "set", path });
                 }
                 Err(refused) => problems.push(refused.at(format!("{place}/value{path}"))),
@@ -74,9 +80,23 @@ pub(super) fn interpret(
     }
     subject.action = action;
     if action == RegistrationAction::Allow {
-        subject.profile.extend(attributes);
+        for (name, value) in attributes {
+            set(&mut subject.profile, name, value);
+        }
     } else {
         changes.retain(|change| change.command == ACTION_UPDATE.name);
     }
     Ok(changes)
+}
+
+/// Sets an attribute, whichever spelling of its name is there.
+fn set(profile: &mut Profile, name: String, value: Value) {
+    let known = profile.keys().find(|known| spelled(known) == spelled(&name)).cloned();
+    profile.insert(known.unwrap_or(name), value);
+}
+
+fn no_value(name: &str) -> Refused {
+    let shown = shown(name);
+    Refused::new(ProblemCode::BadValue, format!("Invalid value(attribute={shown})"))
+        .hint(format!("`{shown}` cannot be null: a hook sets values of a user's profile and removes none"))
 }

@@ -1,7 +1,10 @@
 //! Messages for the person at the form (`registration.md` section 4).
 
 use super::RegistrationFlow;
-use crate::{answer::ServiceError, profile::Profile};
+use crate::{
+    answer::ServiceError,
+    profile::{Profile, spelled},
+};
 
 /// Messages of a form: those of its fields, and those above the fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,10 +33,11 @@ impl FormMessages {
     /// ```
     pub fn refused(flow: RegistrationFlow, error: &ServiceError, submitted: &Profile) -> Self {
         let mut messages = Self::default();
+        let field = |name: &str| submitted.keys().find(|known| spelled(known) == spelled(name));
         for cause in &error.causes {
             let Some(summary) = &cause.summary else { continue };
-            match cause.location.as_deref().and_then(attribute).filter(|name| submitted.contains_key(*name)) {
-                Some(name) => messages.fields.push((name.to_owned(), summary.clone())),
+            match cause.location.as_deref().and_then(attribute).and_then(field) {
+                Some(name) => messages.fields.push((name.clone(), summary.clone())),
                 None => messages.form.push(summary.clone()),
             }
         }
