@@ -75,6 +75,11 @@ impl PasswordAttempts {
         Self { bounds, windows: Mutex::default() }
     }
 
+    /// Attempts of users who are signed in: no name is invented, so that a network with many users has no bound of its own.
+    pub(crate) fn of_signed_in_users() -> Self {
+        Self::within(Bounds { per_wider_network: usize::MAX, per_network: usize::MAX, ..BOUNDS })
+    }
+
     /// Counts an attempt before its result is known, so that simultaneous attempts count as well. Returns its number in
     /// the window. The attempt must not be made if the number is above [`ATTEMPTS_MAX`], or on `None`: then requests
     /// from `network`, or from its wider network, have failed with too many logins.
@@ -113,7 +118,7 @@ impl PasswordAttempts {
     }
 
     /// Takes back an attempt that was not made.
-    fn give_back(&self, org: &OrgId, login: &str) {
+    pub(crate) fn give_back(&self, org: &OrgId, login: &str) {
         let login = key(org, login);
         let mut windows = self.lock();
         let used = windows.use_again(&login, |used| used.saturating_sub(1));
@@ -266,6 +271,15 @@ mod tests {
         assert_eq!(begin(1, "ada@example.com", last + 1), Some(1), "the window began with the first");
         attempts.succeeded(&org(1), "Ada@example.com");
         assert_eq!(begin(1, "ada@example.com", last + 2), Some(1));
+    }
+
+    #[test]
+    fn signed_in_users_of_one_network_have_a_bound_each() {
+        let (attempts, now) = (PasswordAttempts::of_signed_in_users(), Instant::now());
+        for user in 0..BOUNDS.per_wider_network + 1 {
+            assert_eq!(attempts.begin(&org(1), &user.to_string(), network(1), now), Some(1), "{user}");
+        }
+        assert_eq!(attempts.begin(&org(1), "0", network(1), now), Some(2));
     }
 
     #[test]
