@@ -6,7 +6,7 @@ use tenterhook_contract::{BuiltInType, hook::HookStatus, id::GroupId, problem::s
 use tenterhook_model::{
     ConfigurationObject, EnrollmentAccess, EnrollmentHook, EnrollmentPolicy, EnrollmentRule,
     FORM_ATTRIBUTE_CHARACTERS_MAX, FORM_ATTRIBUTES_MAX, FormAttribute, HookRunsFor, PolicyRule, Status,
-    TARGET_GROUPS_MAX, UnknownUserAction, everyone_id, is_form_attribute_name, names_an_identifier,
+    TARGET_GROUPS_MAX, UnknownUserAction, UserSchema, everyone_id, is_form_attribute_name, names_an_identifier,
 };
 use tenterhook_platform::{OrgSnapshot, Platform, events::named_target};
 
@@ -207,6 +207,15 @@ fn read(
     let target_group_ids = read_groups(org, &mut causes, (&request.target_group_ids, known_groups), rule);
     let progressive = &request.progressive_profiling_action;
     let progressive = choice(&mut causes, PROGRESSIVE, progressive, &[("ENABLED", true), ("DISABLED", false)]);
+    if progressive == Some(true) {
+        let schema = org.configuration.user_schemas.iter().next();
+        for (place, asked) in profile_attributes.iter().enumerate() {
+            if !UserSchema::is_written_by_users(schema, &asked.name) {
+                let text = format!("Users may not change `{}`: its permission must be `READ_WRITE`", asked.name);
+                causes.add(&format!("{ATTRIBUTES}[{place}].name"), &text);
+            }
+        }
+    }
     causes.finish()?;
     Ok(EnrollmentRule {
         id: rule.id.clone(),

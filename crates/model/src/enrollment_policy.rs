@@ -283,7 +283,8 @@ impl EnrollmentRule {
     /// requires, and that the user lacks. Empty when there are none.
     ///
     /// Attributes that the schema does not have cannot be lacking, because they are never stored: they are asked for when something
-    /// else is.
+    /// else is. Attributes that users may not change ([`crate::SelfPermission`]) are not asked for. `schema` is that for validating
+    /// profiles, with the attributes of `custom`.
     ///
     /// ```
     /// use tenterhook_contract::{Timestamp, profile::ProfileSchema};
@@ -291,10 +292,15 @@ impl EnrollmentRule {
     /// let mut rule = EnrollmentRule::new("0pr00000000000000001".parse().unwrap(), Timestamp::from_micros(0));
     /// rule.profile_attributes = vec![FormAttribute { name: "city".into(), label: "City".into(), required: true }];
     /// let ada = Profile::new("ada@example.com", "ada@example.com", "Ada", "Okoye");
-    /// let asked = |profile: &Profile| rule.form_to_complete(&ProfileSchema::base(), profile).len();
+    /// let asked = |profile: &Profile| rule.form_to_complete(None, &ProfileSchema::base(), profile).len();
     /// assert_eq!((asked(&ada), asked(&ada.clone().with("city", "Lagos"))), (1, 0));
     /// ```
-    pub fn form_to_complete(&self, schema: &ProfileSchema, profile: &Profile) -> Vec<FormAttribute> {
+    pub fn form_to_complete(
+        &self,
+        custom: Option<&UserSchema>,
+        schema: &ProfileSchema,
+        profile: &Profile,
+    ) -> Vec<FormAttribute> {
         let mut lacks = false;
         let mut form = Vec::new();
         for asked in &self.profile_attributes {
@@ -302,7 +308,8 @@ impl EnrollmentRule {
                 form.push(asked.clone());
                 continue;
             };
-            if (asked.required || attribute.required) && profile.lacks(&asked.name) {
+            let is_written = UserSchema::is_written_by_users(custom, &asked.name);
+            if (asked.required || attribute.required) && is_written && profile.lacks(&asked.name) {
                 lacks = true;
                 form.push(FormAttribute { required: true, ..asked.clone() });
             }
@@ -377,7 +384,7 @@ mod tests {
             values: AttributeType::Boolean,
             required,
             sensitive: false,
-            permission: SelfPermission::ReadOnly,
+            permission: SelfPermission::ReadWrite,
         };
         let attributes = attributes.iter().map(attribute).collect();
         UserSchema { attributes, ..UserSchema::new(&org().id, Timestamp::from_micros(0)) }
@@ -526,10 +533,29 @@ mod tests {
             (&[], ada, vec![]),
         ] {
             let rule = EnrollmentRule { profile_attributes: attributes.to_vec(), ..policy(1).rule };
-            let form = rule.form_to_complete(&schema, &profile).into_iter();
+            let form = rule.form_to_complete(Some(&custom), &schema, &profile).into_iter();
             let form: Vec<_> =
                 form.map(|FormAttribute { name, required, .. }| if required { name + "!" } else { name }).collect();
             assert_eq!(form, asked, "{profile:?}");
+        }
+    }
+
+    #[test]
+    fn an_existing_user_is_not_asked_for_what_users_may_not_change() {
+        let ada = Profile::new("ada@example.com", "ada@example.com", "Ada", "Okoye");
+        let rule = EnrollmentRule {
+            profile_attributes: vec![named("tier", true), named("inviteCode", true)],
+            ..policy(1).rule
+        };
+        for (permission, asked) in
+            [(SelfPermission::Hide, 0), (SelfPermission::ReadOnly, 0), (SelfPermission::ReadWrite, 2)]
+        {
+            let mut custom = schema(&[("tier", true)]);
+            for attribute in &mut custom.attributes {
+                attribute.permission = permission;
+            }
+            let judged = UserSchema::profile_schema(Some(&custom));
+            assert_eq!(rule.form_to_complete(Some(&custom), &judged, &ada).len(), asked, "{permission:?}");
         }
     }
 

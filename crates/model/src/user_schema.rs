@@ -146,6 +146,17 @@ impl UserSchema {
         self.attributes.iter().find(|attribute| attribute.name == name)
     }
 
+    /// Whether users may change their own value of the attribute with this name. The base attributes have no permissions of their own.
+    ///
+    /// ```
+    /// use tenterhook_model::UserSchema;
+    /// assert!(UserSchema::is_written_by_users(None, "city"));
+    /// ```
+    pub fn is_written_by_users(schema: Option<&Self>, name: &str) -> bool {
+        let custom = schema.and_then(|schema| schema.attribute(name));
+        custom.is_none_or(|custom| custom.permission == SelfPermission::ReadWrite)
+    }
+
     /// The schema for validating profiles: the base attributes, and those of the org's schema.
     ///
     /// ```

@@ -9,8 +9,14 @@ use crate::{
 };
 
 /// The forms of a node, by user. Not counted with registrations: many users of one network are asked on the same day.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ProfileUpdates(PasswordAttempts);
+
+impl Default for ProfileUpdates {
+    fn default() -> Self {
+        Self(PasswordAttempts::of_signed_in_users())
+    }
+}
 
 impl Platform {
     /// Whether a signed-in user may send a form now: ten times in five minutes. Ask once for each form that is valid, before the hook
@@ -18,6 +24,11 @@ impl Platform {
     pub fn may_update_profile(&self, org: &OrgId, caller: &Caller, user: &UserId) -> bool {
         let forms = &self.profile_updates().0;
         forms.begin(org, user.as_str(), caller.network(), Instant::now()).is_some_and(|form| form <= ATTEMPTS_MAX)
+    }
+
+    /// A form was not answered for a reason that is not the user's: it does not count.
+    pub fn profile_update_not_made(&self, org: &OrgId, user: &UserId) {
+        self.profile_updates().0.give_back(org, user.as_str());
     }
 
     /// A user's form was accepted: earlier ones do not count any more.

@@ -58,7 +58,7 @@ pub enum Refusal {
     SignOut(&'static str),
     /// A registration, with the reason.
     SignUp(&'static str),
-    /// A form with which a user completes the profile, with the reason. It comes with a session; its user may send it without end.
+    /// A form with which a user completes the profile beyond the bound of such forms, with the reason: its user may send it without end.
     ProfileUpdate(&'static str),
     /// A one-time passcode that was not sent: event type and display message, and the reason.
     Passcode((&'static str, &'static str), &'static str),

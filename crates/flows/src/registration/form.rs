@@ -68,13 +68,30 @@ impl FormField<'_> {
         if *self.kind() == AttributeKind::Boolean { vec![true.into(), false.into()] } else { listed }
     }
 
+    /// The values that the items of a list are limited to; empty when they are not, and for what is no list.
+    pub fn item_choices(&self) -> &[Value] {
+        match self.kind() {
+            AttributeKind::List { one_of, .. } => one_of,
+            _ => &[],
+        }
+    }
+
     /// A text as a value; `None` for a blank one, and for a list of no values.
     fn value_of(&self, text: &str) -> Option<Result<Value, &'static str>> {
-        let text = text.trim();
-        let value = (!text.is_empty()).then(|| value_of(self.kind(), text))?;
+        if text.trim().is_empty() {
+            return None;
+        }
+        // A listed value is sent as it is shown: its blanks are its own, and it may be a number of any size.
+        let listed = self.choices().into_iter().find(|listed| shown_choice(listed) == text);
+        let value = listed.map_or_else(|| value_of(self.kind(), text.trim()), Ok);
         let is_empty = matches!(&value, Ok(Value::Array(items)) if items.is_empty());
         (!is_empty).then_some(value)
     }
+}
+
+/// A value that a field is limited to, as it is sent.
+pub fn shown_choice(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// A text as a value of a type. Whether the value is one of those that the attribute may have is judged later.
@@ -88,11 +105,32 @@ fn value_of(kind: &AttributeKind, text: &str) -> Result<Value, &'static str> {
             "false" => Ok(false.into()),
             _ => Err("Choose one of the answers."),
         },
-        AttributeKind::List { items, .. } => {
+        AttributeKind::List { items, one_of } => {
+            if let Some(listed) = listed_items(text, one_of) {
+                return Ok(Value::Array(listed));
+            }
             let items_of = text.split(ITEM_SEPARATOR).map(str::trim).filter(|item| !item.is_empty());
             items_of.map(|item| value_of(items, item)).collect::<Result<Vec<_>, _>>().map(Value::Array)
         }
     }
+}
+
+/// The items of a text all of which are listed, of which some may have commas of their own: the longest one counts.
+fn listed_items(text: &str, listed: &[Value]) -> Option<Vec<Value>> {
+    let is_between = |character: char| character == ITEM_SEPARATOR || character.is_whitespace();
+    let mut rest = text.trim_start_matches(is_between);
+    let mut items = Vec::new();
+    while !rest.is_empty() {
+        let after = |value: &Value| {
+            let after = rest.strip_prefix(shown_choice(value).trim())?.trim_start();
+            (after.is_empty() || after.starts_with(ITEM_SEPARATOR)).then_some(after)
+        };
+        let found = listed.iter().filter_map(|value| Some((value, after(value)?)));
+        let (value, after) = found.min_by_key(|(_, after)| after.len())?;
+        items.push(value.clone());
+        rest = after.trim_start_matches(is_between);
+    }
+    Some(items)
 }
 
 impl<'a> Form<'a> {
@@ -104,7 +142,10 @@ impl<'a> Form<'a> {
 
     /// What an existing user is asked for at sign-in by this policy; without a field when there is nothing.
     pub fn to_complete(org: &'a OrgSnapshot, policy: &EnrollmentPolicy, profile: &Profile) -> Self {
-        Self::of(org, policy.rule.form_to_complete(&org.profile_schema, profile))
+        Self::of(
+            org,
+            policy.rule.form_to_complete(org.configuration.user_schemas.iter().next(), &org.profile_schema, profile),
+        )
     }
 
     fn of(org: &'a OrgSnapshot, asked: Vec<FormAttribute>) -> Self {
@@ -159,7 +200,9 @@ impl<'a> Form<'a> {
             match value {
                 Value::Null => {}
                 Value::String(text) if text.trim().is_empty() => {}
-                Value::String(text) => drop(reading.profile.insert(name, text.trim().into())),
+                Value::String(text) if !field.choices().iter().any(|listed| *listed == text) => {
+                    drop(reading.profile.insert(name, text.trim().into()));
+                }
                 // The schema judges the others.
                 Value::Object(_) | Value::Array(_) if field.attribute.is_none() => {
                     reading.messages.fields.push((name, "The field must be a string".to_owned()));
@@ -304,6 +347,45 @@ mod tests {
         });
         assert_eq!(Value::Object(read.profile.clone()), wanted);
         assert!(!format!("{read:?}").contains("0042"));
+    }
+
+    #[test]
+    fn a_listed_value_is_taken_as_it_is_shown() {
+        let document = json!({ "properties": {
+            "place": { "type": "string", "enum": [" Lagos, Nigeria "] },
+            "number": { "type": "integer", "enum": [9_223_372_036_854_775_808_u64] },
+            "places": { "type": "array", "items": { "type": "string", "enum": ["Lagos, Nigeria", "Lagos", " Kano "] } },
+        } });
+        let custom = ProfileSchema::parse(&document).unwrap();
+        let schema = ProfileSchema::base().as_ref().clone().with(custom.attributes().cloned());
+        let form = form(&schema, &[("place", true), ("number", true), ("places", false)]);
+        assert_eq!(form.field("places").unwrap().item_choices().len(), 3);
+        for name in ["place", "number"] {
+            let listed = form.field(name).unwrap().choices().remove(0);
+            let other = if name == "place" { "number" } else { "place" };
+            let shown = shown_choice(&listed);
+            let refused = form.read_texts([(name, shown.as_str())].into_iter()).unwrap_err();
+            assert_eq!(refused.fields, [(other.to_owned(), BLANK.to_owned())], "{name}");
+        }
+        let values = json!({ "place": " Lagos, Nigeria ", "number": 9_223_372_036_854_775_808_u64 });
+        assert_eq!(Value::Object(form.read_values(values.as_object().unwrap().clone()).unwrap().profile), values);
+        let texts = [("place", " Lagos, Nigeria "), ("number", "9223372036854775808")];
+        assert_eq!(Value::Object(form.read_texts(texts.into_iter()).unwrap().profile), values);
+    }
+
+    #[test]
+    fn listed_items_may_have_commas_and_blanks() {
+        let listed = [json!("Lagos, Nigeria"), json!("Lagos"), json!(" Kano "), json!(7)];
+        for (text, items) in [
+            ("Lagos, Nigeria", Some(json!(["Lagos, Nigeria"]))),
+            ("Lagos, Nigeria , Lagos,,Kano,7,", Some(json!(["Lagos, Nigeria", "Lagos", " Kano ", 7]))),
+            (" , ", Some(json!([]))),
+            ("Lagos Nigeria", None),
+            ("Lagos, Accra", None),
+            ("77", None),
+        ] {
+            assert_eq!(listed_items(text, &listed).map(Value::Array), items, "{text}");
+        }
     }
 
     #[test]

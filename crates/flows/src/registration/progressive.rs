@@ -10,14 +10,16 @@ use tenterhook_contract::{
     binding::HookBinding,
     context::{UserContext, UserLinks},
     id::{AppId, PolicyId},
-    profile::Profile as Attributes,
+    profile::{Profile as Attributes, spelled},
     registration::{
         Progressive, ProgressiveContext, RegistrationAction, RegistrationFlow, RegistrationSubject,
         message::FormMessages,
     },
 };
 use tenterhook_engine::Origin;
-use tenterhook_model::{EnrollmentPolicy, OAuthClient, Profile, SamlApp, Session, User, UserStatus};
+use tenterhook_model::{
+    EnrollmentPolicy, OAuthClient, Profile, SamlApp, Session, Status, User, UserSchema, UserStatus,
+};
 use tenterhook_platform::{
     Caller, OrgSnapshot, Pause, Platform,
     context::user_context,
@@ -36,6 +38,8 @@ use crate::commitment::Commitment;
 const FLOW: RegistrationFlow = RegistrationFlow::Progressive;
 /// `data.context.request.url.value` of the hook's document, whichever endpoint the form came to (`registration.md` section 2).
 const HOOK_URL: &str = "/idp/idx/enroll/update";
+/// What a cause begins with that is about the whole profile.
+const WHOLE_PROFILE: &str = "profile: ";
 /// How often a profile is stored again, because something else of the user was changed first.
 const TRIES_MAX: usize = 10;
 
@@ -67,6 +71,16 @@ impl From<&SamlApp> for Application {
             implicit_assignment: app.implicit_assignment,
             enrollment_policy: app.enrollment_policy.clone(),
         }
+    }
+}
+
+impl Application {
+    /// The application with this id, if it is in use.
+    fn find(org: &OrgSnapshot, id: &AppId) -> Option<Self> {
+        let is_it = |client: &&OAuthClient| client.status == Status::Active && client.app_id() == *id;
+        let client = org.configuration.clients.iter().find(is_it).map(Self::from);
+        let app = || org.configuration.saml_apps.get(id).filter(|app| app.status == Status::Active).map(Self::from);
+        client.or_else(app)
     }
 }
 
@@ -129,10 +143,16 @@ pub(crate) fn incomplete(org: &OrgSnapshot, named: Option<&PolicyId>, user: &Use
 }
 
 fn is_incomplete(org: &OrgSnapshot, policy: &EnrollmentPolicy, profile: &Profile) -> bool {
-    policy.asks_existing_users() && !policy.rule.form_to_complete(&org.profile_schema, profile).is_empty()
+    let custom = org.configuration.user_schemas.iter().next();
+    policy.asks_existing_users() && !policy.rule.form_to_complete(custom, &org.profile_schema, profile).is_empty()
 }
 
 /// The user of a session, if the user may use the application and lacks what its policy requires.
+///
+/// A form is judged by this alone: by the session, the user, the app and its policy. What else the request for which the user signs in
+/// asks for (the scopes and their access policy, `max_age`, `ForceAuthn`, whether a SAML request is current) was judged before the
+/// page was shown, and is judged again when the browser goes back to the request. So the profile may be completed for a request that
+/// is refused afterwards; nothing else comes of it.
 ///
 /// # Errors
 /// When the store fails.
@@ -169,6 +189,9 @@ pub async fn complete(
     };
     let Incomplete { user, policy } = incomplete;
     let completing = Completing { platform, org, caller, application, session, user, policy, form };
+    if let Some(messages) = completing.too_much(&attributes) {
+        return Ok(Completed::Refused(Refused { messages, by: RefusedBy::Validation }));
+    }
     if !platform.may_update_profile(&org.org.id, caller, &user.id) {
         return Ok(completing.ended("TOO_MANY_ATTEMPTS", Completed::TooManyAttempts));
     }
@@ -220,22 +243,42 @@ impl Completing<'_> {
         match decided(FLOW, form, resumed, subject) {
             Decided::Allowed(attributes) => Ok(attributes),
             Decided::Denied(refused) => Err(self.ended(refused.by.reason(), Completed::Refused(refused))),
-            Decided::TurnedAway => Err(Completed::TurnedAway),
+            Decided::TurnedAway => {
+                platform.profile_update_not_made(&org.org.id, &user.id);
+                Err(Completed::TurnedAway)
+            }
         }
+    }
+
+    /// What the profile schema has against the whole profile, such as its size. What is wrong with an attribute that the form does not
+    /// ask for is judged after the hook, which may set it.
+    fn too_much(&self, attributes: &Attributes) -> Option<FormMessages> {
+        let Self { org, user, .. } = *self;
+        let members = self.members(attributes.clone());
+        let read = Profile::read(user.profile.merged(members), &org.profile_schema, Some(&user.profile));
+        let causes = read.err().unwrap_or_default();
+        let form: Vec<_> =
+            causes.iter().filter_map(|cause| cause.strip_prefix(WHOLE_PROFILE)).map(str::to_owned).collect();
+        (!form.is_empty()).then(|| FormMessages { fields: Vec::new(), form })
+    }
+
+    /// The attributes that are stored, each under its one spelling: what the schema does not have is the hook's alone.
+    fn members(&self, attributes: Attributes) -> Attributes {
+        let stored = attributes.into_iter().filter(|(name, _)| self.org.profile_schema.attribute(name).is_some());
+        stored.map(|(name, value)| (spelled(&name).to_owned(), value)).collect()
     }
 
     /// Stores the attributes, if the profile is still that which the hook was told.
     async fn stored(&self, attributes: Attributes, commitment: &Commitment) -> Result<Completed, StoreError> {
-        let Self { platform, org, application, session, user, .. } = *self;
-        // What the schema does not have is the hook's alone.
-        let members = attributes.into_iter().filter(|(name, _)| org.profile_schema.attribute(name).is_some());
-        let profile = match self.result(members.collect()) {
+        let Self { platform, org, session, user, .. } = *self;
+        let profile = match self.result(self.members(attributes)) {
             Ok(profile) => profile,
             Err(reason) => return Ok(self.failed(reason)),
         };
-        if !self.still_asks() {
-            return Ok(self.ended("POLICY_CHANGED", Completed::GoOn));
-        }
+        let application = match self.still_asking() {
+            Ok(application) => application,
+            Err(reason) => return Ok(self.ended(reason, Completed::GoOn)),
+        };
         let standing = Standing {
             org: &org.org.id,
             user: &user.id,
@@ -250,7 +293,7 @@ impl Completing<'_> {
             match platform.store().store_profile(&completed, &standing).await {
                 Ok(ProfileStored::Yes) => {
                     platform.profile_updated(&org.org.id, &user.id);
-                    self.log_success(&completed);
+                    self.log(&completed, |event| event);
                     return Ok(Completed::GoOn);
                 }
                 Ok(ProfileStored::Lapsed(_)) => return Ok(self.ended("SIGN_IN_ENDED", Completed::GoOn)),
@@ -267,6 +310,7 @@ impl Completing<'_> {
                 Some(now) => known = now,
             }
         }
+        platform.profile_update_not_made(&org.org.id, &user.id);
         Ok(self.ended("BUSY", Completed::Busy))
     }
 
@@ -294,13 +338,20 @@ impl Completing<'_> {
         Ok(profile)
     }
 
-    /// Whether the policy asks existing users: an administrator may have changed it while the hook was asked.
-    fn still_asks(&self) -> bool {
-        let Self { platform, org, policy, .. } = *self;
-        platform.org(&org.org.id).is_some_and(|org| {
-            let now = EnrollmentPolicy::find(&org.configuration, &org.org, &policy.id);
-            now.is_some_and(|now| now.asks_existing_users())
-        })
+    /// The application as it is now, if its users are still asked by this policy: an administrator may have changed both while the
+    /// hook was asked.
+    fn still_asking(&self) -> Result<Application, Reason> {
+        let Self { platform, org, application, policy, .. } = *self;
+        let newest = platform.org(&org.org.id).ok_or("APP_CHANGED")?;
+        let application = Application::find(&newest, &application.id).ok_or("APP_CHANGED")?;
+        let now = EnrollmentPolicy::of_app(&newest.configuration, &newest.org, application.enrollment_policy.as_ref());
+        if now.id != policy.id {
+            return Err("APP_CHANGED");
+        }
+        let is_written =
+            |name: &str| UserSchema::is_written_by_users(newest.configuration.user_schemas.iter().next(), name);
+        let is_asked = now.asks_existing_users() && self.form.fields.iter().all(|field| is_written(&field.asked.name));
+        if is_asked { Ok(application) } else { Err("POLICY_CHANGED") }
     }
 
     fn failed(&self, reason: Reason) -> Completed {
@@ -308,11 +359,17 @@ impl Completing<'_> {
         self.ended(reason, Completed::Refused(refused))
     }
 
-    /// Ends without a change, and logs the reason.
+    /// Ends without a change, and logs the reason. The bound of the forms of a user bounds these events too, except for that of a form
+    /// beyond it.
     fn ended(&self, reason: Reason, with: Completed) -> Completed {
         let Self { platform, org, caller, user, .. } = *self;
-        let details = RefusalDetails { target: Some(user_target(user)), ..RefusalDetails::default() };
-        platform.log_detailed_refusal(&org.org.id, caller, user_actor(user), Refusal::ProfileUpdate(reason), &details);
+        if matches!(with, Completed::TooManyAttempts) {
+            let details = RefusalDetails { target: Some(user_target(user)), ..RefusalDetails::default() };
+            let refusal = Refusal::ProfileUpdate(reason);
+            platform.log_detailed_refusal(&org.org.id, caller, user_actor(user), refusal, &details);
+        } else {
+            self.log(user, |event| event.failed(reason));
+        }
         with
     }
 
@@ -326,11 +383,11 @@ impl Completing<'_> {
         }
     }
 
-    fn log_success(&self, user: &User) {
+    fn log(&self, user: &User, outcome: impl FnOnce(Event<'_>) -> Event<'_>) {
         let origin = self.origin();
         let (event_type, message) = UPDATE_PROFILE;
         let event = Event::of_origin(self.platform.stamp(), &origin).named(event_type, message);
-        let event = event.with_debug_data(self.caller.debug_data());
+        let event = outcome(event.with_debug_data(self.caller.debug_data()));
         self.platform.log_event(event.about([Cow::Owned(user_target(user))]));
     }
 }

@@ -303,10 +303,6 @@ impl<P: Send + 'static> SignOn<'_, P> {
         if assigned.is_none() && !app.implicit_assignment {
             return Err(SamlProblem::NotAssigned.into());
         }
-        if let Some(incomplete) = incomplete(org, app.enrollment_policy.as_ref(), user) {
-            self.check_passive()?;
-            return Ok(Progress::CompleteProfile(incomplete));
-        }
         let key = org.app_keys.shared_signer(app).ok_or(SamlProblem::NoKey)?;
         let source = assertion::Source {
             org: &org.org,
@@ -317,7 +313,16 @@ impl<P: Send + 'static> SignOn<'_, P> {
             session_index: &session_index(session, app),
             class_ref,
         };
-        let built = assertion::build(platform, &source).await?;
+        let built = assertion::build(platform, &source).await;
+        if let Some(incomplete) = incomplete(org, app.enrollment_policy.as_ref(), user) {
+            // An assertion that cannot be built may lack what the user is asked for.
+            if let Ok(built) = &built {
+                self.check_subject(built)?;
+            }
+            self.check_passive()?;
+            return Ok(Progress::CompleteProfile(incomplete));
+        }
+        let built = built?;
         self.check_subject(&built)?;
         let (subject, missed) = self.paused(of, &built).await?;
         let (posting, subject, changed) = self.written(of, key, (built, subject), missed.as_deref()).await?;

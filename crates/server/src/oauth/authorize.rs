@@ -90,7 +90,7 @@ async fn authorize(
         }
         AuthorizeAnswer::CompleteProfile(incomplete) => {
             let (purpose, _) = profile_purpose(&org, &name, &query)?;
-            profile_page(&app, &org, &caller, &purpose, &incomplete)
+            profile_page(&app, &org, (&caller, &headers), &purpose, &incomplete)
         }
         AuthorizeAnswer::Redirect { redirect_uri, mode, parameters, fault, refused } => {
             let response = redirect(&redirect_uri, mode, &parameters.into_iter().collect::<Vec<_>>());
@@ -223,7 +223,9 @@ fn profile_purpose(
     let parameters = Parameters::parse(asked.as_bytes()).ok();
     let redirect_uri = parameters.as_ref().and_then(|asked| registered_redirect_uri(org, asked));
     let client = parameters.as_ref().and_then(|asked| asking_client(org, asked));
-    let asked = query::of_bytes(asked.as_bytes());
+    // It says that the user has just signed in: later, another user may have to.
+    let has_signed_in = parameters.as_ref().is_some_and(|asked| asked.get("prompt") == Some(SIGNED_IN));
+    let asked = query::of_bytes(query::without(asked, if has_signed_in { &["prompt"] } else { &[] }).as_bytes());
     let purpose = ProfilePurpose {
         app_label: client.map(|client| client.name.clone()),
         action: own(format!("/oauth2/{name}/v1/authorize/profile?{asked}"))?,

@@ -4,7 +4,7 @@ use serde_json::Value;
 use tenterhook_contract::{profile::AttributeKind, registration::message::FormMessages};
 use tenterhook_flows::{
     oauth::parameters::Parameters,
-    registration::form::{Form, FormField, PASSWORD},
+    registration::form::{Form, FormField, PASSWORD, shown_choice},
 };
 
 use crate::browser::form::{Field, FormMessage, Input};
@@ -67,7 +67,7 @@ pub(super) struct Shown {
     label: String,
     /// Value and label of each choice; empty for a field to write into.
     choices: Vec<(String, String)>,
-    hint: Option<&'static str>,
+    hint: Option<String>,
     inputmode: &'static str,
     autocomplete: &'static str,
     is_password: bool,
@@ -129,7 +129,7 @@ impl Shown {
                 Input::Choice { value: &self.text, choices: &self.choices }
             },
             autocomplete: self.autocomplete,
-            hint: self.hint,
+            hint: self.hint.as_deref(),
             rules: if self.is_password { rules } else { &[] },
             error: self.error.as_deref(),
             has_message,
@@ -148,21 +148,30 @@ fn error_of(name: &str, messages: Option<&FormMessages>) -> Option<String> {
 
 /// The choices of a field: what is sent, and what people read.
 fn choices(field: &FormField<'_>) -> Vec<(String, String)> {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let choice = |value: Value| match value {
         Value::Bool(true) => ("true".to_owned(), "Yes".to_owned()),
         Value::Bool(false) => ("false".to_owned(), "No".to_owned()),
-        value => (text(&value), text(&value)),
+        value => (shown_choice(&value), shown_choice(&value)),
     };
     field.choices().into_iter().map(choice).collect()
 }
 
+/// How a list is written, and what may be in it.
+fn list_hint(choices: &[Value]) -> String {
+    let listed: Vec<_> = choices.iter().map(shown_choice).collect();
+    if listed.is_empty() {
+        "Write commas between several values.".to_owned()
+    } else {
+        format!("Write commas between several of these values: {}", listed.join(", "))
+    }
+}
+
 /// The keyboard of a field, what it is for browsers and password managers (HTML, "autofill"), and what to write.
-fn purposes(field: &FormField<'_>, has_login: bool) -> (&'static str, &'static str, Option<&'static str>) {
+fn purposes(field: &FormField<'_>, has_login: bool) -> (&'static str, &'static str, Option<String>) {
     let of_kind = match field.kind() {
         AttributeKind::Integer => ("numeric", None),
         AttributeKind::Number => ("decimal", None),
-        AttributeKind::List { .. } => ("text", Some("Write commas between several values.")),
+        AttributeKind::List { .. } => ("text", Some(list_hint(field.item_choices()))),
         AttributeKind::Text { .. } | AttributeKind::Boolean => ("text", None),
     };
     let (inputmode, hint) = of_kind;

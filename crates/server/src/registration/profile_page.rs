@@ -6,10 +6,10 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{
     extract::Request,
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
 };
-use tenterhook_contract::registration::message::FormMessages;
+use tenterhook_contract::{Secret, registration::message::FormMessages};
 use tenterhook_flows::{
     commitment::Commitment,
     registration::{
@@ -40,6 +40,12 @@ use crate::{
 const USER: &str = "user";
 /// The page that signs the user out, and then sends the browser on.
 const SIGN_OUT_PATH: &str = "/login/signout";
+/// Most bytes of the query of the link to it: the request's line and the cookies must fit into the head of a request.
+const SIGN_OUT_BYTES_MAX: usize = 24 * 1_024;
+/// The member of the form with the token of the browser's cookie.
+const CSRF_MEMBER: &str = "csrf";
+/// Characters of such a token.
+const CSRF_CHARACTERS: usize = 43;
 /// Above the form of a user whose profile was changed by somebody else.
 const CHANGED: &str = "Your profile was changed in the meantime. Check the form and send it again.";
 
@@ -92,11 +98,12 @@ impl Again {
 pub(crate) fn profile_page(
     app: &App,
     org: &OrgSnapshot,
-    caller: &Caller,
+    (caller, headers): (&Caller, &HeaderMap),
     purpose: &ProfilePurpose,
     incomplete: &Incomplete,
 ) -> Response {
-    form_page(app, org, caller, purpose, incomplete, (&Texts::new(), None))
+    let csrf = CSRF.of(headers, caller).filter(|token| is_token(token));
+    form_page(app, org, (caller, csrf.as_deref()), purpose, incomplete, (&Texts::new(), None))
 }
 
 /// Completes the profile with a submitted form of the page, and sends the browser back to the request. Shows the page again when that
@@ -112,14 +119,16 @@ pub(crate) async fn submitted(
     request: Request,
 ) -> Result<Response, SignInError> {
     let PageForm { tasks, form, previous } = PageForm::read(&caller, request, RequestProblem::SignUpExpired).await?;
-    let cookie = previous.as_ref().map(tenterhook_contract::Secret::expose);
+    let cookie = previous.as_ref().map(Secret::expose);
     let Some(session) = sign_in::session(&app.platform, &org, cookie).await? else {
         return Ok(see_other(purpose.back.as_str()));
     };
+    let csrf = form.get(CSRF_MEMBER).filter(|token| is_token(token)).map(str::to_owned);
     let of = form.get(USER).unwrap_or_default().to_owned();
     let texts = texts_of(&form);
     let completing = |commitment: Arc<Commitment>| async move {
-        let found = found(&app, &org, &caller, (&purpose, &application), &session, (&of, &texts), &commitment).await;
+        let from = (&caller, csrf.as_deref());
+        let found = found(&app, &org, from, (&purpose, &application), &session, (&of, &texts), &commitment).await;
         found.unwrap_or_else(|error| ApiError::from(error).into_response())
     };
     Ok(committed(tasks, completing).await)
@@ -128,7 +137,7 @@ pub(crate) async fn submitted(
 async fn found(
     app: &App,
     org: &OrgSnapshot,
-    caller: &Caller,
+    (caller, csrf): (&Caller, Option<&str>),
     (purpose, application): (&ProfilePurpose, &Application),
     session: &Session,
     (of, texts): (&str, &Texts),
@@ -163,33 +172,42 @@ async fn found(
         }
         Completed::Busy => Again::above(StatusCode::SERVICE_UNAVAILABLE, "This did not work. Try again in a moment."),
     };
-    Ok(form_page(app, org, caller, purpose, &incomplete, (texts, Some(again))))
+    Ok(form_page(app, org, (caller, csrf), purpose, &incomplete, (texts, Some(again))))
+}
+
+/// Whether a browser's token may be one of ours. It is kept, so that the forms of several tabs work.
+fn is_token(token: &str) -> bool {
+    token.len() == CSRF_CHARACTERS && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+}
+
+/// The link that signs the user out, with the way back unless that is too long for a link.
+fn sign_out_link(back: &OwnPath) -> String {
+    let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("fromURI", back.as_str()).finish();
+    if query.len() > SIGN_OUT_BYTES_MAX { SIGN_OUT_PATH.to_owned() } else { format!("{SIGN_OUT_PATH}?{query}") }
 }
 
 fn form_page(
     app: &App,
     org: &OrgSnapshot,
-    caller: &Caller,
+    (caller, csrf): (&Caller, Option<&str>),
     purpose: &ProfilePurpose,
     Incomplete { user, policy }: &Incomplete,
     (texts, again): (&Texts, Option<Again>),
 ) -> Response {
     let form = Form::to_complete(org, policy, &user.profile);
-    let csrf = random_token(app.platform.entropy());
+    let csrf = csrf.map_or_else(|| random_token(app.platform.entropy()), Secret::new);
     let (status, messages) = match again {
         None => (StatusCode::OK, None),
         Some(Again { status, messages }) => (status, Some(messages)),
     };
     let shown = ShownForm::new(Shown::all(&form, texts, messages.as_ref()), messages.as_ref(), []);
     let errors = shown.errors();
-    let query =
-        url::form_urlencoded::Serializer::new(String::new()).append_pair("fromURI", purpose.back.as_str()).finish();
     let template = CompleteProfile {
         action: purpose.action.as_str(),
         csrf: csrf.expose(),
         user: user.id.as_str(),
         login: Login(&user.profile.login),
-        sign_out: &format!("{SIGN_OUT_PATH}?{query}"),
+        sign_out: &sign_out_link(&purpose.back),
         app_label: purpose.app_label.as_deref(),
         message: shown.message(&errors),
         fields: &shown.fields(),

@@ -112,7 +112,7 @@ async fn signed_on(
             sign_in_page(app, caller, &purpose, login_hint.as_deref().unwrap_or_default(), None)
         }
         SignOnAnswer::CompleteProfile(incomplete) => {
-            profile_page(app, org, caller, &profile_purpose(saml_app, caller)?, &incomplete)
+            profile_page(app, org, (caller, headers), &profile_purpose(saml_app, caller)?, &incomplete)
         }
         SignOnAnswer::Post(page) => page,
     })

@@ -31,7 +31,12 @@ pub(crate) struct Enrollment<'w> {
 impl<'w> Enrollment<'w> {
     /// Asks for first and last name, email and an invitation code, which is not in the schema, and verifies no address.
     pub(crate) async fn new(world: &'w World) -> Self {
-        let policy = json!({ "name": "Partners", "status": "ACTIVE", "type": "PROFILE_ENROLLMENT" });
+        Self::named(world, "Partners").await
+    }
+
+    /// The same with another name.
+    pub(crate) async fn named(world: &'w World, name: &str) -> Self {
+        let policy = json!({ "name": name, "status": "ACTIVE", "type": "PROFILE_ENROLLMENT" });
         let policy = world.api("POST", "/api/v1/policies", Some(&policy)).await.json();
         let policy = policy["id"].as_str().unwrap().to_owned();
         let rules = world.api("GET", &format!("/api/v1/policies/{policy}/rules"), None).await.json();
@@ -56,9 +61,14 @@ impl<'w> Enrollment<'w> {
         for (name, value) in members.as_object().unwrap() {
             action[name] = value.clone();
         }
-        let rule = json!({ "actions": { "profileEnrollment": action } });
-        let set = self.world.api("PUT", &self.rule, Some(&rule)).await;
+        let set = self.put(&action).await;
         assert_eq!(set.status, 200, "{}", set.text());
+    }
+
+    /// Sends a rule.
+    pub(crate) async fn put(&self, action: &Value) -> Answer {
+        let rule = json!({ "actions": { "profileEnrollment": action } });
+        self.world.api("PUT", &self.rule, Some(&rule)).await
     }
 
     /// A registration hook on `service`; its id.

@@ -94,6 +94,11 @@ async fn submit_as(world: &World, session: &str, page: &Answer, fields: &[(&str,
     world.send("POST", &action, &headers, form.finish().as_bytes()).await
 }
 
+/// The permission of an attribute that users are asked for.
+pub(super) fn written_by_users() -> Value {
+    json!([{ "principal": "SELF", "action": "READ_WRITE" }])
+}
+
 pub(super) fn is_form(answer: &Answer) -> bool {
     answer.text().contains("<h1>Complete your profile</h1>")
 }
@@ -180,7 +185,10 @@ async fn nobody_is_asked_without_a_policy_in_force_or_something_that_is_required
     define(
         &world,
         &json!({
-            "colours": { "title": "Colours", "type": "array", "items": { "type": "string" }, "required": true },
+            "colours": {
+                "title": "Colours", "type": "array", "items": { "type": "string" }, "required": true,
+                "permissions": written_by_users(),
+            },
         }),
     )
     .await;
@@ -272,6 +280,25 @@ async fn a_user_sends_the_form_ten_times_in_five_minutes() {
     assert!(asking.reasons().await.contains(&"TOO_MANY_ATTEMPTS".to_owned()));
 }
 
+#[tokio::test]
+async fn strangers_cannot_keep_the_forms_of_users_out_of_the_log() {
+    let world = World::start().await;
+    let asking = Asking::new(&world).await;
+    let service = Service::start(Behaviour::json(&json!({ "error": {} }))).await;
+    let hook = asking.enrollment.hook(service.address).await;
+    asking.set(&json!({ "preRegistrationInlineHooks": [{ "inlineHookId": hook }] })).await;
+    let page = asking.get("").await;
+    let wrong = authorization_path(&world, world.org.public_client_id.as_str(), "unheard-of", "");
+    for _ in 0..70 {
+        let refused = world.send("GET", &wrong, &[], b"").await;
+        assert_eq!(redirect_parameter(&refused, "error").as_deref(), Some("invalid_scope"));
+    }
+    let logged = world.events("app.oauth2.as.authorize").await.len();
+    assert!((1..70).contains(&logged), "the bound of the network is used up: {logged}");
+    assert_eq!(asking.submit(&page, &[CITY, CODE]).await.status, 400);
+    assert_eq!(asking.reasons().await, ["REFUSED_BY_HOOK"]);
+}
+
 /// What happens while the hook is asked, and what the form is answered with.
 #[tokio::test]
 async fn what_changes_while_the_hook_is_asked_counts() {
@@ -285,6 +312,8 @@ async fn what_changes_while_the_hook_is_asked_counts() {
         ("suspend", 303, None, Some("SIGN_IN_ENDED")),
         ("sign out", 303, None, Some("SIGN_IN_ENDED")),
         ("policy", 303, None, Some("POLICY_CHANGED")),
+        ("app off", 303, None, Some("APP_CHANGED")),
+        ("other policy", 303, None, Some("APP_CHANGED")),
     ] {
         let world = World::start().await;
         let asking = Asking::new(&world).await;
@@ -306,6 +335,15 @@ async fn what_changes_while_the_hook_is_asked_counts() {
                 "sign out" => {
                     let out = world.send("GET", "/login/signout", &[("cookie", &asking.cookie)], b"").await;
                     assert_eq!(out.status, 200);
+                }
+                "app off" => {
+                    let path = format!("/api/v1/apps/{}/lifecycle/deactivate", world.org.public_client_id);
+                    assert!(world.api("POST", &path, None).await.status.is_success());
+                }
+                "other policy" => {
+                    let other = Enrollment::named(&world, "Others").await;
+                    let assign = format!("/api/v1/apps/{}/policies/{}", world.org.public_client_id, other.policy);
+                    assert_eq!(world.api("PUT", &assign, None).await.status, 204);
                 }
                 "policy" => assert!(world.api("POST", &policy_off(&asking), None).await.status.is_success()),
                 lifecycle => {
@@ -353,6 +391,63 @@ async fn a_sign_in_for_another_user_than_the_hinted_one_ends_and_one_for_the_hin
             assert_eq!(redirect_parameter(&answer, "error").as_deref(), Some("login_required"));
         }
     }
+}
+
+#[tokio::test]
+async fn users_are_not_asked_for_attributes_that_they_may_not_change() {
+    let world = World::start().await;
+    let asking = Asking::new(&world).await;
+    let tier = |action: &str| json!({ "tier": { "title": "Tier", "type": "string", "permissions": [{ "principal": "SELF", "action": action }] } });
+    let attributes = json!([{ "name": "tier", "label": "Tier", "required": true }]);
+    for action in ["HIDE", "READ_ONLY"] {
+        define(&world, &tier(action)).await;
+        let refused = asking.enrollment.put(&json!({
+            "unknownUserAction": "DENY", "progressiveProfilingAction": "ENABLED", "profileAttributes": attributes,
+        }));
+        let refused = refused.await;
+        assert!(refused.status == 400 && refused.json()["errorCode"] == "E0000001", "{}", refused.text());
+        assert!(refused.text().contains("actions.profileEnrollment.profileAttributes[0].name"), "{}", refused.text());
+        assert!(refused.text().contains("Users may not change `tier`"), "{}", refused.text());
+        // Those who sign up may be asked.
+        asking.set(&json!({ "progressiveProfilingAction": "DISABLED", "profileAttributes": attributes })).await;
+    }
+    define(&world, &tier("READ_WRITE")).await;
+    asking.set(&json!({ "profileAttributes": attributes })).await;
+    let page = asking.get("").await;
+    assert!(is_form(&page), "{}", page.text());
+    define(&world, &tier("READ_ONLY")).await;
+    assert_eq!(asking.submit(&page, &[("userProfile.tier", "gold")]).await.status, 303);
+    assert_eq!(asking.ada().await.get("tier"), None);
+    assert!(has_code(&asking.get("").await), "what was forbidden later is not asked for");
+}
+
+#[tokio::test]
+async fn the_forms_of_two_tabs_work() {
+    let world = World::start().await;
+    let asking = Asking::new(&world).await;
+    let first = asking.get("").await;
+    let (token, csrf_cookie) = csrf(&first);
+    let cookie = format!("{csrf_cookie}; {}", asking.cookie);
+    let second = world.send("GET", &path_of(&world, ""), &[("cookie", &cookie)], b"").await;
+    assert_eq!(csrf(&second), (token, csrf_cookie));
+    assert_eq!(asking.submit(&first, &[CITY, CODE]).await.status, 303);
+}
+
+#[tokio::test]
+async fn who_signs_out_at_the_page_can_sign_in_again() {
+    let world = World::start().await;
+    let asking = Asking::new(&world).await;
+    let page = asking.get("&prompt=signed_in&region=eu").await;
+    let html = page.text();
+    let (_, link) = html.split_once("<a href=\"/login/signout").unwrap();
+    let (link, _) = link.split_once('"').unwrap();
+    let link = format!("/login/signout{}", link.replace("&#38;", "&"));
+    let out = world.send("GET", &link, &[("cookie", &asking.cookie)], b"").await;
+    assert_eq!((out.status.as_u16(), out.header("location")), (303, path_of(&world, "&region=eu").as_str()));
+    let again = world.send("GET", out.header("location"), &[], b"").await;
+    assert!(again.status == 200 && again.text().contains("name=\"password\""), "{}", again.text());
+    let long = asking.get(&format!("&region={}", "%20".repeat(7_000))).await;
+    assert!(is_form(&long) && long.text().contains(r#"<a href="/login/signout">"#), "{}", long.text());
 }
 
 #[tokio::test]

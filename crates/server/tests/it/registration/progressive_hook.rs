@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::progressive::{Asking, CITY, CODE, is_form};
+use super::progressive::{Asking, CITY, CODE, is_form, written_by_users};
 use crate::{
     harness::{Behaviour, Service, World},
     user_schema::define,
@@ -32,8 +32,10 @@ async fn asking<'w>(world: &'w World, service: &Service, run_for: &str) -> Askin
     define(
         world,
         &json!({
-            "customerId": { "title": "Customer", "type": "integer" },
-            "pin": { "title": "PIN", "type": "string", "scope": "NONE", "sensitive": true },
+            "customerId": { "title": "Customer", "type": "integer", "permissions": written_by_users() },
+            "pin": {
+                "title": "PIN", "type": "string", "scope": "NONE", "sensitive": true, "permissions": written_by_users(),
+            },
         }),
     )
     .await;
@@ -174,8 +176,10 @@ fn rows() -> Vec<Row> {
         failed(update(&json!({ "status": "DEPROVISIONED" })), 1),
         failed(update(&json!({ "customerId": "90211" })), 1),
         failed(update(&json!({ "email": null })), 1),
-        // What only the validation of the result finds.
+        // Null would take away what the user has.
+        failed(update(&json!({ "title": null })), 1),
         failed(update(&json!({ "city": null })), 1),
+        // What only the validation of the result finds.
         failed(update(&json!({ "city": " " })), 1),
         failed(update(&json!({ "lastName": "" })), 1),
         failed(update(&json!({ "firstName": "x".repeat(1_001) })), 1),
@@ -190,7 +194,8 @@ async fn each_row_of_the_outcome_tables_is_what_happens() {
     let world = World::start().await;
     let service = Service::start(Behaviour::json(&json!({}))).await;
     let asking = asking(&world, &service, "BOTH").await;
-    let lacking = json!({ "profile": { "city": null, "department": null, "email": "ada@example.com" } });
+    let lacking =
+        json!({ "profile": { "city": null, "department": null, "title": "Admiral", "email": "ada@example.com" } });
     for Row { behaviour, calls, wanted } in rows() {
         // Ten of her forms are enough; each row has those that it was accepted after.
         world.platform.profile_updated(&world.platform.org_id_by_host(None).unwrap(), &ada_id(&asking).await);
@@ -283,4 +288,35 @@ async fn the_hook_is_called_for_the_users_that_it_is_for_and_for_no_form_that_is
     asking.set(&json!({ "preRegistrationInlineHooks": [{ "inlineHookId": hook, "runFor": "NEW_USERS" }] })).await;
     assert_eq!(asking.submit(&page, &[CITY, CODE]).await.status, 303);
     assert_eq!(service.received().len(), 1, "it is not called for existing users");
+}
+
+#[tokio::test]
+async fn both_spellings_of_the_time_zone_are_one_attribute() {
+    let world = World::start().await;
+    let service = Service::start(commands(&json!([]))).await;
+    let asking = asking(&world, &service, "BOTH").await;
+    let hook = world.api("GET", "/api/v1/inlineHooks", None).await.json()[0]["id"].clone();
+    for (of_form, of_hook) in
+        [("timezone", "timeZone"), ("timeZone", "timezone"), ("timeZone", "timeZone"), ("timezone", "timezone")]
+    {
+        asking.change_ada(&json!({ "profile": { "timezone": null } })).await;
+        asking
+            .set(&json!({
+                "profileAttributes": [{ "name": of_form, "label": "Time zone", "required": true }],
+                "preRegistrationInlineHooks": [{ "inlineHookId": hook }],
+            }))
+            .await;
+        let page = asking.get("").await;
+        let field = format!("userProfile.{of_form}");
+        let location = format!("data.userProfileUpdate.{of_hook}");
+        let cause = json!({ "errorSummary": "Not there.", "location": location });
+        service.behave(Behaviour::json(&json!({ "error": { "errorCauses": [cause] } })));
+        let refused = asking.submit(&page, &[(field.as_str(), "Africa/Kano")]).await;
+        let shown = format!(r#"id="{field}-error">Not there.</p>"#);
+        assert!(refused.text().contains(&shown), "{of_form} {of_hook}: {}", refused.text());
+        service.behave(update(&json!({ of_hook: "Africa/Lagos" })));
+        let done = asking.submit(&page, &[(field.as_str(), "Africa/Kano")]).await;
+        assert_eq!(done.status, 303, "{of_form} {of_hook}: {}", done.text());
+        assert_eq!(asking.ada().await["timezone"], "Africa/Lagos", "{of_form} {of_hook}");
+    }
 }
