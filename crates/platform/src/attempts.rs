@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn signed_in_users_of_one_network_have_a_bound_each() {
         let (attempts, now) = (PasswordAttempts::of_signed_in_users(), Instant::now());
-        for user in 0..BOUNDS.per_wider_network + 1 {
+        for user in 0..=BOUNDS.per_wider_network {
             assert_eq!(attempts.begin(&org(1), &user.to_string(), network(1), now), Some(1), "{user}");
         }
         assert_eq!(attempts.begin(&org(1), "0", network(1), now), Some(2));

@@ -401,10 +401,10 @@ async fn users_are_not_asked_for_attributes_that_they_may_not_change() {
     let attributes = json!([{ "name": "tier", "label": "Tier", "required": true }]);
     for action in ["HIDE", "READ_ONLY"] {
         define(&world, &tier(action)).await;
-        let refused = asking.enrollment.put(&json!({
+        let rule = json!({
             "unknownUserAction": "DENY", "progressiveProfilingAction": "ENABLED", "profileAttributes": attributes,
-        }));
-        let refused = refused.await;
+        });
+        let refused = asking.enrollment.put(&rule).await;
         assert!(refused.status == 400 && refused.json()["errorCode"] == "E0000001", "{}", refused.text());
         assert!(refused.text().contains("actions.profileEnrollment.profileAttributes[0].name"), "{}", refused.text());
         assert!(refused.text().contains("Users may not change `tier`"), "{}", refused.text());
