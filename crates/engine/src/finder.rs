@@ -2,8 +2,8 @@
 //!
 //! A text is searched as it is, and after its percent-encoding (also twice), its HTML entities and its JSON escapes are
 //! decoded. Each of these forms is searched for the secrets themselves, their base64 and their hexadecimal digits, and
-//! for numeric secrets also with separators between the digits. The search ignores case. One automaton (Aho-Corasick)
-//! finds them all in one pass.
+//! for numeric secrets also with separators between the digits. A phone number is also found as people write and dial it. The
+//! search ignores case. One automaton (Aho-Corasick) finds them all in one pass.
 
 use std::{
     borrow::Cow,
@@ -26,6 +26,12 @@ const ANYWHERE_BYTES_MIN: usize = 6;
 const PREFIX_BYTES: usize = 64;
 /// A numeric secret with leading zeros is also searched without them, if at least this many digits are left.
 const NUMBER_DIGITS_MIN: usize = 3;
+/// A phone number has at least and at most this many digits after its `+` (E.164).
+const PHONE_DIGITS: std::ops::RangeInclusive<usize> = 4..=15;
+/// Digits of the longest calling code. People leave it out; which digits it has is not known here.
+const CALLING_CODE_DIGITS_MAX: usize = 3;
+/// Fewest digits of a phone number without its calling code that are searched for.
+const NATIONAL_DIGITS_MIN: usize = 4;
 /// How often JSON escapes are decoded: once for a raw answer, once for a document that the answer repeats as a string.
 const UNESCAPES: usize = 2;
 /// Bytes that may be compared after found prefixes, for each byte of the text. Beyond that, matches are masked without
@@ -50,6 +56,8 @@ pub(crate) struct Finder {
     shortest: usize,
     /// One of the secrets consists of digits, which people write in groups.
     has_digits: bool,
+    /// One of the secrets is a phone number.
+    has_phone: bool,
 }
 
 /// The comparisons that are left for truncated secrets, in all texts of an answer.
@@ -79,6 +87,8 @@ struct Pattern {
 enum Form {
     Anywhere,
     Alone,
+    /// Digits of a phone number: anywhere, and in groups with any punctuation between them.
+    Phone,
     /// Base64, without the characters at both ends that depend on the neighbouring bytes.
     Base64,
 }
@@ -89,9 +99,20 @@ impl Finder {
         let mut patterns = Vec::new();
         let secrets = secrets.map(str::trim).filter(|secret| !secret.is_empty());
         // A service may repeat a parameter of a URI decoded.
-        for secret in secrets.flat_map(|secret| [Some(secret.to_owned()), percent_decoded(secret)]).flatten() {
+        let secrets = secrets.flat_map(|secret| {
+            let forms = [Some(secret.to_owned()), percent_decoded(secret)].into_iter().flatten();
+            let dialled = phone_forms(secret).map(|digits| (digits.to_owned(), true));
+            forms.map(|form| (form, false)).chain(dialled).collect::<Vec<_>>()
+        });
+        for (secret, is_phone) in secrets {
             let secret = secret.as_str();
-            let form = if secret.len() < ANYWHERE_BYTES_MIN { Form::Alone } else { Form::Anywhere };
+            let form = if secret.len() < ANYWHERE_BYTES_MIN {
+                Form::Alone
+            } else if is_phone {
+                Form::Phone
+            } else {
+                Form::Anywhere
+            };
             let mut add = |text: &[u8], form| patterns.push(Pattern { text: View::of(text).folded().bytes, form });
             add(secret.as_bytes(), form);
             add(&hexadecimal(secret), form);
@@ -122,7 +143,9 @@ impl Finder {
         let too_many = patterns.len() > PATTERNS_MAX;
         let automaton = if patterns.is_empty() || too_many { None } else { AhoCorasick::new(prefixes).ok() };
         let has_digits = patterns.iter().any(|Pattern { text, .. }| is_digits(text));
-        Self { overfull: automaton.is_none() && !patterns.is_empty(), automaton, patterns, shortest, has_digits }
+        let has_phone = patterns.iter().any(|Pattern { form, .. }| *form == Form::Phone);
+        let overfull = automaton.is_none() && !patterns.is_empty();
+        Self { automaton, overfull, patterns, shortest, has_digits, has_phone }
     }
 
     /// `text` with every match of `finders` masked; `None` when there is no match. With `cuts`, truncated secrets at a
@@ -147,6 +170,7 @@ impl Finder {
                 for finder in &finders {
                     found.extend(finder.find(&folded.bytes, cuts).into_iter().map(|range| folded.origin(range)));
                     found.extend(finder.find_in_groups(&view.bytes).into_iter().map(|range| view.origin(range)));
+                    found.extend(finder.find_phones(&view.bytes).into_iter().map(|range| view.origin(range)));
                 }
             }
             match view.without_escapes() {
@@ -183,7 +207,7 @@ impl Finder {
             };
             let range = prefix.start..prefix.end + same;
             match form {
-                Form::Anywhere => found.push(range),
+                Form::Anywhere | Form::Phone => found.push(range),
                 Form::Alone if stands_alone(folded, &range) => found.push(range),
                 Form::Alone => {}
                 Form::Base64 => found.push(with_edges(folded, range)),
@@ -197,6 +221,13 @@ impl Finder {
 /// not ASCII.
 pub(crate) fn bytes_min(secret: &[u8]) -> usize {
     if secret.is_ascii() { secret.len() } else { 1 }
+}
+
+/// Bytes of the shortest text that can hold `secret` in one of its forms.
+pub(crate) fn form_bytes_min(secret: &str) -> usize {
+    let secret = secret.trim();
+    let forms = std::iter::once(secret).chain(phone_forms(secret));
+    forms.map(|form| bytes_min(form.trim_start_matches('0').as_bytes())).min().unwrap_or_default()
 }
 
 /// Whether a text is long enough to hold a secret of `secret_bytes`, or the prefix that is searched for.
@@ -222,6 +253,24 @@ impl Finder {
                 // The range ends after the last digit: a separator that follows is not part of the secret.
                 let range = joined.offset(hit.start())..joined.offset(hit.end().saturating_sub(1)) + 1;
                 found.extend(Some(range).filter(|range| stands_alone(bytes, range)));
+            }
+        }
+        found
+    }
+
+    /// Phone numbers in `bytes` as people write them, such as `(202) 555-0173`.
+    fn find_phones(&self, bytes: &[u8]) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        let Some(automaton) = self.automaton.as_ref().filter(|_| self.has_phone) else { return found };
+        let Some(joined) = View::without_punctuation(bytes) else { return found };
+        let Ok(matches) = automaton.try_find_overlapping_iter(&joined.bytes) else { return whole(bytes) };
+        for (hits, hit) in matches.enumerate() {
+            if hits > bytes.len() {
+                return whole(bytes);
+            }
+            let pattern = self.patterns.get(hit.pattern().as_usize());
+            if pattern.is_some_and(|pattern| pattern.form == Form::Phone && is_digits(&pattern.text)) {
+                found.push(joined.offset(hit.start())..joined.offset(hit.end().saturating_sub(1)) + 1);
             }
         }
         found
@@ -276,6 +325,15 @@ fn hexadecimal(secret: &str) -> Vec<u8> {
 
 fn is_digits(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(u8::is_ascii_digit)
+}
+
+/// The digits of a phone number in E.164 form with its `+`, and what is left of them without a calling code: all suffixes that
+/// can be the national number. Nothing of any other text.
+fn phone_forms(secret: &str) -> impl Iterator<Item = &str> {
+    let digits = secret.strip_prefix('+').filter(|digits| PHONE_DIGITS.contains(&digits.len()));
+    let digits = digits.filter(|digits| is_digits(digits.as_bytes()));
+    let suffixes = (0..=CALLING_CODE_DIGITS_MAX).filter_map(move |code| digits?.get(code..));
+    suffixes.filter(|digits| digits.len() >= NATIONAL_DIGITS_MIN)
 }
 
 /// A secret with its percent-encoding decoded, if it has one.
@@ -448,6 +506,31 @@ mod tests {
         assert_eq!(mask(&["012345"], r#"{"otp":12345} 112345"#), r#"{"otp":••••} 112345"#);
         assert_eq!(mask(&["000001", "s3cret-value"], "1 of 1"), "1 of 1", "too little to be known");
         assert_eq!(mask(&["0123456789"], &"0123456789 ".repeat(3)), "•••• •••• •••• ");
+    }
+
+    #[test]
+    fn a_phone_number_is_found_as_people_write_it() {
+        for (number, text, expected) in [
+            // `+` is a space in a form, so it is found with the space before it.
+            ("+12025550173", "to 12025550173.", "to••••."),
+            ("+12025550173", "(12025550173)", "(••••)"),
+            ("+12025550173", "to 2025550173", "to ••••"),
+            ("+12025550173", "to +1 202-555-0173", "to +••••"),
+            ("+12025550173", "to +1 (202) 555-0173", "to +••••"),
+            ("+12025550173", "to (202) 555-0173", "to (••••"),
+            ("+12025550173", "00 1 202.555.0173", "00 ••••"),
+            ("+12025550173", "tel:%2B1%20202%20555%200173", "tel:%2B••••"),
+            ("+12025550173", r#"{"to":2025550173}"#, r#"{"to":••••}"#),
+            ("+12025550173", "to+12025550173x", "to••••x"),
+            ("+2348012345678", "0801 234 5678 or 08012345678", "0•••• or 0••••"),
+            ("+4930901820", "030/90 18 20", "0••••"),
+            ("+29022158", "22158, 122158", "••••, 122158"),
+            ("+12025550173", "2025550174 and 555-0173", "2025550174 and 555-0173"),
+            ("+12025550173", "MTIwMjU1NTAxNzM=", "••••="),
+        ] {
+            assert_eq!(mask(&[number], text), expected, "{number} in {text}");
+        }
+        assert_eq!(mask(&["12025550173"], "2025550173"), "2025550173", "without `+` it is no phone number");
     }
 
     #[test]

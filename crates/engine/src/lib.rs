@@ -26,6 +26,7 @@ mod policy;
 mod ports;
 mod ready_hook;
 mod record;
+mod text_mask;
 mod tracing_recorder;
 mod underway;
 mod view;
@@ -44,4 +45,5 @@ pub use ports::{
 };
 pub use ready_hook::ReadyHook;
 pub use record::{AttemptRecord, FallbackUse, InvocationRecord, Origin, Outcome, Purpose, SkipReason, Timings};
+pub use text_mask::TextMask;
 pub use tracing_recorder::TracingRecorder;

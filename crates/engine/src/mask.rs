@@ -27,7 +27,7 @@ use tenterhook_contract::{
 
 use crate::{
     CallFailure, Progress, RawAnswer, ReadyHook, Sent,
-    finder::{Budget, Finder, bytes_min, may_hold},
+    finder::{Budget, Finder, form_bytes_min, may_hold},
 };
 
 /// Values that the management API shows in clear (custom headers and parameters of the URI) are masked from this length
@@ -156,8 +156,7 @@ impl<'a> CallSecrets<'a> {
     /// Like [`Self::mask`], for a text of any encoding; `cuts` is given for a text that we may have truncated.
     fn mask_bytes(&self, text: &[u8], cuts: Option<&Budget>) -> Option<Vec<u8>> {
         // Most texts are shorter than the secret, so they need no finder.
-        let shortest = |secret: &Secret| bytes_min(secret.expose().trim().trim_start_matches('0').as_bytes());
-        let may_be_in = |secret: &Secret| may_hold(text, shortest(secret));
+        let may_be_in = |secret: &Secret| may_hold(text, form_bytes_min(secret.expose()));
         let token = self.progress.access_token().filter(|token| may_be_in(token));
         let token = token.map(|token| self.hook.token_finder().of(token));
         let of_document = &self.of_document().long;

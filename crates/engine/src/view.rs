@@ -105,6 +105,34 @@ impl View {
         (kept.len() < bytes.len()).then_some(Self { bytes: kept, offsets: Some(offsets.into()) })
     }
 
+    /// `bytes` without the punctuation that people write between the digits of phone numbers, a few characters at once; `None`
+    /// when there is none.
+    pub(crate) fn without_punctuation(bytes: &[u8]) -> Option<Self> {
+        const RUN_BYTES_MAX: usize = 3;
+        let mut kept = Vec::with_capacity(bytes.len());
+        let mut offsets = Vec::with_capacity(bytes.len());
+        let mut run = 0;
+        for (offset, byte) in bytes.iter().copied().enumerate() {
+            if byte.is_ascii_digit() {
+                let follows_digit =
+                    kept.len().checked_sub(run + 1).and_then(|last| kept.get(last)).is_some_and(u8::is_ascii_digit);
+                if run <= RUN_BYTES_MAX && follows_digit {
+                    kept.truncate(kept.len() - run);
+                    offsets.truncate(offsets.len() - run);
+                }
+                run = 0;
+            } else if matches!(byte, b' ' | b'-' | b'.' | b',' | b'/' | b'(' | b')') {
+                run += 1;
+            } else {
+                run = 0;
+            }
+            kept.push(byte);
+            offsets.push(offset);
+        }
+        offsets.push(bytes.len());
+        (kept.len() < bytes.len()).then_some(Self { bytes: kept, offsets: Some(offsets.into()) })
+    }
+
     /// The view with the escapes of JSON strings (RFC 8259 section 7) decoded; `None` when it has none.
     pub(crate) fn without_escapes(&self) -> Option<Self> {
         self.rewritten(b'\\', |rest, decoded| {

@@ -4,9 +4,10 @@
 use std::borrow::Cow;
 
 use tenterhook_contract::{
-    MASK, answer::cap, telephony::Delivery as Report, telephony::TelephonyFlow, without_controls,
+    Secret, answer::cap, telephony::Delivery as Report, telephony::TelephonyFlow, without_controls,
 };
-use tenterhook_model::{DebugData, LogResult, PhoneNumber};
+use tenterhook_engine::TextMask;
+use tenterhook_model::{DebugData, LogResult, Passcode, PhoneNumber};
 use tenterhook_platform::{
     OrgSnapshot, Platform,
     events::{Event, user_target},
@@ -89,7 +90,8 @@ impl<'a> Sending<'a> {
     fn log(&self, result: LogResult, reason: Option<&str>, details: &Details<'_>) {
         let Message { caller, actor, user, phone, token, .. } = self.message;
         let names = names(self.message.channel);
-        let shown = |text: &Cow<'_, str>| cap(without_controls(self.hidden(text).into())).into_owned();
+        let mask = mask(self.message.passcode, phone);
+        let shown = |text: &Cow<'_, str>| cap(without_controls(mask.apply(text).into())).into_owned();
         let mut debug_data = caller.debug_data();
         debug_data.put("phoneNumber", phone.masked());
         if let Some(provider) = &details.provider {
@@ -106,16 +108,11 @@ impl<'a> Sending<'a> {
         let event = Event::of_caller(self.platform.stamp(), &self.org.org.id, caller, actor.clone());
         let event = event.named(event_type, display).with_debug_data(debug_data);
         let event = event.about([Cow::Owned(user_target(user))]);
-        let event = event.ended(result, reason.map(|reason| Cow::Owned(self.hidden(reason))));
+        let event = event.ended(result, reason.map(|reason| Cow::Owned(mask.apply(reason))));
         self.platform.log_event(match token {
             Some(token) => event.with_token(token),
             None => event,
         });
-    }
-
-    /// A text of somebody who knows the code and the number, without them.
-    fn hidden(&self, text: &str) -> String {
-        hidden(text, self.message.passcode.expose(), self.message.phone)
     }
 }
 
@@ -127,9 +124,9 @@ impl Drop for Sending<'_> {
     }
 }
 
-/// A text of a service without the code and the number.
-pub(super) fn hidden(text: &str, passcode: &str, phone: &PhoneNumber) -> String {
-    text.replace(phone.as_e164().trim_start_matches('+'), MASK).replace(passcode, MASK)
+/// Masks the code and the number in texts of a service, which knows them.
+pub(super) fn mask(passcode: &Passcode, phone: &PhoneNumber) -> TextMask {
+    TextMask::of(&[Secret::new(passcode.expose()), Secret::new(phone.as_e164())])
 }
 
 /// Tells that an org sends many more messages than usual.
@@ -187,9 +184,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_service_repeats_of_the_message_is_hidden() {
-        let phone = PhoneNumber::parse("+12025550173", None).unwrap();
-        let text = "sent 048213 to +12025550173 (12025550173)";
-        assert_eq!(hidden(text, "048213", &phone), format!("sent {MASK} to +{MASK} ({MASK})"));
+    fn what_a_service_repeats_of_the_message_is_hidden_in_every_form() {
+        let mask = mask(&Passcode::parse("048213").unwrap(), &PhoneNumber::parse("+12025550173", None).unwrap());
+        for (text, hidden) in [
+            ("sent 048213 to +12025550173 (12025550173)", "sent •••• to •••• (••••)"),
+            ("2025550173", "••••"),
+            ("+1 202-555-0173", "+••••"),
+            ("(202) 555-0173", "(••••"),
+            ("code=48213", "code=••••"),
+            ("048 213", "••••"),
+            ("0-4-8-2-1-3", "••••"),
+            ("Duration=140ms", "Duration=140ms"),
+        ] {
+            assert_eq!(mask.apply(text), hidden, "{text}");
+        }
     }
 }

@@ -157,7 +157,8 @@ pub async fn send(platform: &Platform, org: &OrgSnapshot, message: Message<'_>) 
 
 /// What the service says, for the client: somebody who reads the code there has proved nothing.
 fn without_code(error: ServiceError, message: &Message<'_>) -> ServiceError {
-    let hidden = |text: Option<String>| text.map(|text| event::hidden(&text, message.passcode.expose(), message.phone));
+    let mask = event::mask(message.passcode, message.phone);
+    let hidden = |text: Option<String>| text.map(|text| mask.apply(&text));
     let causes = error.causes.into_iter().map(|cause| ErrorCause {
         summary: hidden(cause.summary),
         reason: hidden(cause.reason),
