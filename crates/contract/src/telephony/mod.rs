@@ -2,7 +2,7 @@
 
 mod interpreter;
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -100,7 +100,7 @@ pub enum VoiceLabel {
     Call,
 }
 
-/// The data for the service. Commands cannot change it; its `Debug` shows neither the code nor the message.
+/// The data for the service. Commands cannot change it; its `Debug` shows neither the code, nor the text, nor the number.
 #[derive(Clone, Debug)]
 pub struct TelephonyContext {
     /// The flow.
@@ -128,8 +128,8 @@ pub struct TelephonyUser {
     pub user_id: UserId,
 }
 
-/// `data.messageProfile`.
-#[derive(Clone, Debug)]
+/// `data.messageProfile`. Its `Debug` shows neither the code nor the number.
+#[derive(Clone)]
 pub struct Message {
     /// The text, with the code in it.
     pub text: Secret,
@@ -209,6 +209,14 @@ struct MessageData<'a> {
     delivery_channel: &'static str,
     otp_code: &'a str,
     locale: &'a str,
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { expires, channel, locale, .. } = self;
+        let mut shown = formatter.debug_struct("Message");
+        shown.field("expires", expires).field("channel", channel).field("locale", locale).finish_non_exhaustive()
+    }
 }
 
 impl TelephonyFlow {
