@@ -145,11 +145,13 @@ pub async fn send(platform: &Platform, org: &OrgSnapshot, message: Message<'_>) 
             Delivery::Sent
         }
         fallback::Fallback::NotSent(last) => {
+            // Nobody has stepped in where there is nobody.
+            let failover = failover && last.is_some();
             sending.failed(&last.unwrap_or(reason), failover);
             error.map_or(Delivery::NotSent, Delivery::Refused)
         }
         fallback::Fallback::Held(held) => {
-            sending.failed(held.guard.code(), failover);
+            sending.failed(held.guard.code(), false);
             error.map_or(Delivery::TooMany { retry_after: held.retry_after }, Delivery::Refused)
         }
     }
