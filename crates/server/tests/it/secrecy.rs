@@ -450,7 +450,7 @@ async fn no_passcode_and_no_number_is_seen_anywhere() {
         match expected {
             Some(expected) => assert_eq!(delivery, expected),
             // The service's own words, without the code and the number.
-            None => match delivery {
+            None => match &delivery {
                 Delivery::Refused(error) => assert_eq!(error.summary.as_deref(), Some(masked)),
                 other => panic!("{other:?}"),
             },

@@ -201,10 +201,10 @@ async fn a_token_begins_one_session_or_stays(store: Store) {
     assert_eq!(begin(&one, &stale).await, BegunSession::Lapsed(Lapsed::ProofEnded));
     assert!(store.find_session_by_id(&org(), &first.id, at(1)).await.unwrap().is_some());
     assert!(store.find_authn_token(&org(), "t", AuthnPurpose::Session, at(1)).await.unwrap().is_some());
-    let begun = tokio::join!(begin(&one, &ada), begin(&other, &ada));
-    let begun = [begun.0, begun.1];
-    assert!(begun.contains(&BegunSession::Yes(Some(Box::new(first.clone())))), "{begun:?}");
-    assert!(begun.contains(&BegunSession::TokenGone), "{begun:?}");
+    let both = tokio::join!(begin(&one, &ada), begin(&other, &ada));
+    let both = [both.0, both.1];
+    assert!(both.contains(&BegunSession::Yes(Some(Box::new(first.clone())))), "{both:?}");
+    assert!(both.contains(&BegunSession::TokenGone), "{both:?}");
     assert_eq!(begin(&late, &ada).await, BegunSession::TokenGone);
     assert!(store.find_session_by_id(&org(), &late.id, at(1)).await.unwrap().is_none());
 }
