@@ -103,7 +103,8 @@ function hookOf(type, name) {
 /** The policy of the application, whose form asks for an invitation. */
 async function letPeopleSignUp() {
   const hook = await call("POST", "/api/v1/inlineHooks", hookOf(REGISTRATION_HOOK, "Invitations"));
-  const newsletter = { title: "Newsletter", type: "boolean" };
+  const permissions = [{ principal: "SELF", action: "READ_WRITE" }];
+  const newsletter = { title: "Newsletter", type: "boolean", permissions };
   const definitions = { custom: { id: "#custom", type: "object", properties: { newsletter } } };
   await call("POST", "/api/v1/meta/schemas/user/default", { definitions });
   const policy = { name: "Partners", status: "ACTIVE", type: "PROFILE_ENROLLMENT" };
