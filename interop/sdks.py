@@ -20,6 +20,7 @@ import urllib.request
 
 from okta import models
 from okta.client import Client
+from pydantic import Field
 
 SERVER, TOKEN, SERVICE = (os.environ[f"INTEROP_{name}"] for name in ("SERVER", "TOKEN", "SERVICE"))
 PASSCODE_HOOK = "com.okta.telephony.provider"
@@ -78,6 +79,15 @@ def shown_by(shared_secret, seconds=0):
     tag = hmac.digest(base64.b32decode(shared_secret), step, "sha1")
     (number,) = struct.unpack_from(">I", tag, tag[-1] & 15)
     return f"{(number & 0x7FFFFFFF) % 1_000_000:06}"
+
+
+# The SDK's own models of these two bodies have no passcode.
+class Activation(models.UserFactorActivateRequest):
+    pass_code: str = Field(alias="passCode")
+
+
+class Verification(models.UserFactorVerifyRequest):
+    pass_code: str = Field(alias="passCode")
 
 
 class Sdk(unittest.IsolatedAsyncioTestCase):
@@ -161,9 +171,8 @@ class Sdk(unittest.IsolatedAsyncioTestCase):
         user = await self.answer(self.client.create_user(models.CreateUserRequest.from_dict({"profile": profile})))
         supported = await self.answer(self.client.list_supported_factors(user.id))
         self.assertEqual([kind.status.value for kind in supported], ["NOT_SETUP"] * 3)
-        code = lambda text: {"passCode": text}
-        activation = lambda text: models.UserFactorActivateRequest.from_dict(code(text))
-        verification = lambda text: models.UserFactorVerifyRequest.from_dict(code(text))
+        activation = lambda text: Activation(passCode=text)
+        verification = lambda text: Verification(passCode=text)
 
         phone = {"factorType": "sms", "provider": "OKTA", "profile": {"phoneNumber": "+2348037654321"}}
         sms = await self.answer(self.client.enroll_factor(user.id, models.UserFactorSMS.from_dict(phone)))
