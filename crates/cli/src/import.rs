@@ -252,29 +252,40 @@ impl Problem {
     }
 }
 
-/// Arms the user of each row. The counts are printed however it ends.
-async fn arm(mut import: Import<'_>, mut rows: Rows, schema: &ProfileSchema) -> Result<bool, Error> {
-    let (mut added, mut armed, mut before, mut with_password) = (0_u64, 0_u64, 0_u64, 0_u64);
+/// Does `work` for each row, and tells `take` what it did and how many rows there were. Ends with the file, with an error of it, or when
+/// too many rows have failed. The counts are those until then.
+async fn each_row<T>(
+    mut rows: Rows,
+    schema: &ProfileSchema,
+    mut work: impl AsyncFnMut(&Map<String, Value>) -> Result<T, ManagementError>,
+    mut take: impl FnMut(Option<T>, &Counts),
+) -> (Counts, Result<(), Error>) {
     let mut counts = Counts::default();
-    let end = loop {
+    loop {
         let (line, done) = match rows.next(schema) {
-            Ok(None) => break Ok(()),
-            Err(error) => break Err(error),
+            Ok(None) => return (counts, Ok(())),
+            Err(error) => return (counts, Err(error)),
             Ok(Some(Row::Wrong(line, why))) => (line, Err(Problem::Wrong(vec![why]))),
-            Ok(Some(Row::Read(line, attributes))) => {
-                (line, tried(WAIT, async || import.arm(attributes.clone()).await).await)
-            }
+            Ok(Some(Row::Read(line, attributes))) => (line, tried(WAIT, async || work(&attributes).await).await),
         };
         let (done, next) = counts.row(line, done);
+        take(done, &counts);
+        if next == Next::End {
+            return (counts, Ok(()));
+        }
+    }
+}
+
+/// Arms the user of each row. The counts are printed however it ends.
+async fn arm(mut import: Import<'_>, rows: Rows, schema: &ProfileSchema) -> Result<bool, Error> {
+    let (mut added, mut armed, mut before, mut with_password) = (0_u64, 0_u64, 0_u64, 0_u64);
+    let take = |done: Option<Armed>, counts: &Counts| {
         match done {
             Some(Armed::Added) => added += 1,
             Some(Armed::Armed) => armed += 1,
             Some(Armed::Before) => before += 1,
             Some(Armed::HasPassword) => with_password += 1,
             None => {}
-        }
-        if next == Next::End {
-            break Ok(());
         }
         if counts.rows.is_multiple_of(SHOWN_EVERY) {
             anstream::eprintln!(
@@ -285,6 +296,7 @@ async fn arm(mut import: Import<'_>, mut rows: Rows, schema: &ProfileSchema) -> 
             );
         }
     };
+    let (counts, end) = each_row(rows, schema, async |attributes| import.arm(attributes.clone()).await, take).await;
     tool::print(&format!("rows: {}", counts.rows))?;
     tool::print(&format!("added: {added}"))?;
     tool::print(&format!("armed: {armed} (they were there without a password)"))?;
@@ -295,30 +307,16 @@ async fn arm(mut import: Import<'_>, mut rows: Rows, schema: &ProfileSchema) -> 
 }
 
 /// Counts how far the user of each row has come. The counts are printed however it ends.
-async fn report(import: Import<'_>, mut rows: Rows, schema: &ProfileSchema) -> Result<bool, Error> {
+async fn report(import: Import<'_>, rows: Rows, schema: &ProfileSchema) -> Result<bool, Error> {
     let (mut migrated, mut waiting, mut without, mut absent) = (0_u64, 0_u64, 0_u64, 0_u64);
-    let mut counts = Counts::default();
-    let end = loop {
-        let (line, done) = match rows.next(schema) {
-            Ok(None) => break Ok(()),
-            Err(error) => break Err(error),
-            Ok(Some(Row::Wrong(line, why))) => (line, Err(Problem::Wrong(vec![why]))),
-            Ok(Some(Row::Read(line, attributes))) => {
-                (line, tried(WAIT, async || import.progress(&attributes).await).await)
-            }
-        };
-        let (done, next) = counts.row(line, done);
-        match done {
-            Some(Progress::Migrated) => migrated += 1,
-            Some(Progress::Waiting) => waiting += 1,
-            Some(Progress::WithoutPassword) => without += 1,
-            Some(Progress::Absent) => absent += 1,
-            None => {}
-        }
-        if next == Next::End {
-            break Ok(());
-        }
+    let take = |done: Option<Progress>, _: &Counts| match done {
+        Some(Progress::Migrated) => migrated += 1,
+        Some(Progress::Waiting) => waiting += 1,
+        Some(Progress::WithoutPassword) => without += 1,
+        Some(Progress::Absent) => absent += 1,
+        None => {}
     };
+    let (counts, end) = each_row(rows, schema, async |attributes| import.progress(attributes).await, take).await;
     tool::print(&format!("rows: {}", counts.rows))?;
     tool::print(&format!("migrated: {migrated} (their passwords were imported at a sign-in, or set since)"))?;
     tool::print(&format!("waiting: {waiting} (the hook is asked at their next sign-in)"))?;
@@ -336,7 +334,7 @@ mod tests {
         StoreError::Unavailable("locked".to_owned()).into()
     }
 
-    /// What comes of a row that fails so often, and how often it was tried.
+    /// The result of a row that fails so often, and how often it was tried.
     async fn tries(failures: u32, error: impl Fn() -> ManagementError) -> (Result<(), Problem>, u32) {
         let mut tries = 0;
         let done = tried(Duration::ZERO, async || {
