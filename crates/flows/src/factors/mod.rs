@@ -28,7 +28,7 @@ const TRIES_MAX: usize = 10;
 /// The reason of a failure: the code is wrong, was used, or has expired.
 const WRONG_CODE: &str = "INVALID_CREDENTIALS";
 
-/// Who asks for something about a factor.
+/// The request that does something with a factor.
 #[derive(Clone, Debug)]
 pub struct Requester<'a> {
     /// The request.
@@ -139,10 +139,7 @@ pub async fn activate(
     factor: &Factor,
     code: &str,
 ) -> Result<Factor, FactorProblem> {
-    check_status(user)?;
-    if factor.status != FactorStatus::PendingActivation {
-        return Err(FactorProblem::Status(factor.status));
-    }
+    check_statuses(user, factor, FactorStatus::PendingActivation)?;
     let now = platform.now();
     let proven = prove(platform, factor, CodePurpose::Enrollment, code, now).await;
     log(platform, requester, ACTIVATE_FACTOR, (user, factor), proven.as_ref().err());
@@ -161,10 +158,7 @@ pub async fn verify(
     factor: &Factor,
     code: &str,
 ) -> Result<(), FactorProblem> {
-    check_status(user)?;
-    if factor.status != FactorStatus::Active {
-        return Err(FactorProblem::Status(factor.status));
-    }
+    check_statuses(user, factor, FactorStatus::Active)?;
     let verified = prove(platform, factor, CodePurpose::Verification, code, platform.now()).await;
     log(platform, requester, AUTH_VIA_MFA, (user, factor), verified.as_ref().err());
     verified
@@ -181,10 +175,7 @@ pub async fn challenge(
     user: &User,
     factor: &Factor,
 ) -> Result<Timestamp, FactorProblem> {
-    check_status(user)?;
-    if factor.status != FactorStatus::Active {
-        return Err(FactorProblem::Status(factor.status));
-    }
+    check_statuses(user, factor, FactorStatus::Active)?;
     send_code(platform, org, requester, (user, factor), CodePurpose::Verification).await
 }
 
@@ -199,19 +190,22 @@ pub async fn resend(
     user: &User,
     factor: &Factor,
 ) -> Result<Timestamp, FactorProblem> {
-    check_status(user)?;
-    if factor.status != FactorStatus::PendingActivation {
-        return Err(FactorProblem::Status(factor.status));
-    }
+    check_statuses(user, factor, FactorStatus::PendingActivation)?;
     send_code(platform, org, requester, (user, factor), CodePurpose::Enrollment).await
 }
 
-/// Nobody proves to be a user who has left or is suspended.
+/// A user who is deactivated or suspended uses no factor.
 fn check_status(user: &User) -> Result<(), FactorProblem> {
     match user.status {
         UserStatus::Deprovisioned | UserStatus::Suspended => Err(FactorProblem::UserStatus(user.status)),
         _ => Ok(()),
     }
+}
+
+/// The same of the user, and that the factor has the status `needed`.
+fn check_statuses(user: &User, factor: &Factor, needed: FactorStatus) -> Result<(), FactorProblem> {
+    check_status(user)?;
+    if factor.status == needed { Ok(()) } else { Err(FactorProblem::Status(factor.status)) }
 }
 
 /// Adds the first factor of its type. `None` when another one was added first.
@@ -254,14 +248,10 @@ async fn again(
     new: &NewFactor,
     enrollment: Enrollment,
 ) -> Result<Option<Factor>, FactorProblem> {
-    let method = match new {
-        NewFactor::Sms(phone) => FactorMethod::Sms(phone.clone()),
-        NewFactor::Call(phone) => FactorMethod::Call(phone.clone()),
-        NewFactor::Totp => {
-            // Whoever has seen the secret before does not have the factor.
-            let factor = drawn(platform, user, new, FactorStatus::PendingActivation);
-            return Ok(platform.store().replace_pending_factor(&pending.id, &factor).await?.then_some(factor));
-        }
+    let Some(method) = phone_method(new) else {
+        // Whoever has seen the secret before does not have the factor.
+        let factor = drawn(platform, user, new, FactorStatus::PendingActivation);
+        return Ok(platform.store().replace_pending_factor(&pending.id, &factor).await?.then_some(factor));
     };
     let now = platform.now();
     let is_same = method == pending.method;
@@ -284,6 +274,15 @@ async fn again(
     Ok(Some(factor))
 }
 
+/// The method of a phone. An authenticator app has none before its secret is drawn.
+fn phone_method(new: &NewFactor) -> Option<FactorMethod> {
+    match new {
+        NewFactor::Sms(phone) => Some(FactorMethod::Sms(phone.clone())),
+        NewFactor::Call(phone) => Some(FactorMethod::Call(phone.clone())),
+        NewFactor::Totp => None,
+    }
+}
+
 /// A factor that is not stored yet.
 fn drawn(platform: &Platform, user: &User, new: &NewFactor, status: FactorStatus) -> Factor {
     let (unix_ms, random) = platform.id_parts();
@@ -292,11 +291,8 @@ fn drawn(platform: &Platform, user: &User, new: &NewFactor, status: FactorStatus
         id: FactorId::from_parts(unix_ms, random),
         org_id: user.org_id.clone(),
         user_id: user.id.clone(),
-        method: match new {
-            NewFactor::Sms(phone) => FactorMethod::Sms(phone.clone()),
-            NewFactor::Call(phone) => FactorMethod::Call(phone.clone()),
-            NewFactor::Totp => FactorMethod::Totp(TotpSecret::new(random_bytes(platform.entropy()))),
-        },
+        method: phone_method(new)
+            .unwrap_or_else(|| FactorMethod::Totp(TotpSecret::new(random_bytes(platform.entropy())))),
         status,
         created: now,
         last_updated: now,
