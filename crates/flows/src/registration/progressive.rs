@@ -10,7 +10,7 @@ use tenterhook_contract::{
     binding::HookBinding,
     context::{UserContext, UserLinks},
     id::{AppId, PolicyId},
-    profile::{Profile as Attributes, spelled},
+    profile::Profile as Attributes,
     registration::{
         Progressive, ProgressiveContext, RegistrationAction, RegistrationFlow, RegistrationSubject,
         message::FormMessages,
@@ -32,6 +32,7 @@ use tenterhook_store::{ProfileStored, Proof, Standing, StoreError};
 use super::{
     form::{Form, Submitted},
     outcome::{Decided, Refused, RefusedBy, decided},
+    stored_members,
 };
 use crate::commitment::Commitment;
 
@@ -152,7 +153,7 @@ fn is_incomplete(org: &OrgSnapshot, policy: &EnrollmentPolicy, profile: &Profile
 /// A form is judged by this alone: by the session, the user, the app and its policy. What else the request for which the user signs in
 /// asks for (the scopes and their access policy, `max_age`, `ForceAuthn`, whether a SAML request is current) was judged before the
 /// page was shown, and is judged again when the browser goes back to the request. So the profile may be completed for a request that
-/// is refused afterwards; nothing else comes of it.
+/// is refused afterwards.
 ///
 /// # Errors
 /// When the store fails.
@@ -254,7 +255,7 @@ impl Completing<'_> {
     /// ask for is judged after the hook, which may set it.
     fn too_much(&self, attributes: &Attributes) -> Option<FormMessages> {
         let Self { org, user, .. } = *self;
-        let members = self.members(attributes.clone());
+        let members = stored_members(org, attributes.clone());
         let read = Profile::read(user.profile.merged(members), &org.profile_schema, Some(&user.profile));
         let causes = read.err().unwrap_or_default();
         let form: Vec<_> =
@@ -262,16 +263,10 @@ impl Completing<'_> {
         (!form.is_empty()).then(|| FormMessages { fields: Vec::new(), form })
     }
 
-    /// The attributes that are stored, each under its one spelling: what the schema does not have is the hook's alone.
-    fn members(&self, attributes: Attributes) -> Attributes {
-        let stored = attributes.into_iter().filter(|(name, _)| self.org.profile_schema.attribute(name).is_some());
-        stored.map(|(name, value)| (spelled(&name).to_owned(), value)).collect()
-    }
-
     /// Stores the attributes, if the profile is still that which the hook was told.
     async fn stored(&self, attributes: Attributes, commitment: &Commitment) -> Result<Completed, StoreError> {
         let Self { platform, org, session, user, .. } = *self;
-        let profile = match self.result(self.members(attributes)) {
+        let profile = match self.result(stored_members(org, attributes)) {
             Ok(profile) => profile,
             Err(reason) => return Ok(self.failed(reason)),
         };

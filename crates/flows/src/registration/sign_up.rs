@@ -10,7 +10,7 @@ use tenterhook_contract::{
     Secret,
     binding::HookBinding,
     id::{GroupId, UserId},
-    profile::{Profile as Attributes, spelled},
+    profile::Profile as Attributes,
     registration::{RegistrationAction, RegistrationFlow, RegistrationSubject, SelfService, message::FormMessages},
 };
 use tenterhook_engine::Origin;
@@ -28,6 +28,7 @@ use tenterhook_store::StoreError;
 use super::{
     form::{EMAIL, Form, LOGIN, PASSWORD, Submitted},
     outcome::{Decided, Refused, RefusedBy, decided, placed},
+    stored_members,
     verification::{self, Told, Verifying},
 };
 use crate::{commitment::Commitment, password_reset::unfit};
@@ -264,10 +265,7 @@ impl Registering<'_> {
             }
             Decided::TurnedAway => return Err(self.not("TURNED_AWAY", NotSignedUp::TurnedAway)),
         };
-        // What the schema does not have is the hook's alone.
-        let stored = attributes.into_iter().filter(|(name, _)| org.profile_schema.attribute(name).is_some());
-        let members = stored.map(|(name, value)| (spelled(&name).to_owned(), value)).collect();
-        match Profile::read(members, &org.profile_schema, None) {
+        match Profile::read(stored_members(org, attributes), &org.profile_schema, None) {
             Ok(profile) => Ok(profile),
             Err(causes) => {
                 // They name attributes, never values.
