@@ -149,11 +149,7 @@ impl<'a> Form<'a> {
     }
 
     fn of(org: &'a OrgSnapshot, asked: Vec<FormAttribute>) -> Self {
-        Self::with(&org.profile_schema, asked)
-    }
-
-    /// A form that asks for these attributes, some of which the schema may not have.
-    pub fn with(schema: &'a ProfileSchema, asked: Vec<FormAttribute>) -> Self {
+        let schema = &org.profile_schema;
         let field = |asked: FormAttribute| FormField { attribute: schema.attribute(&asked.name), asked };
         Self { fields: asked.into_iter().map(field).collect(), schema }
     }
