@@ -10,9 +10,9 @@ use crate::{
 
 const FAILED: &str = "There was an error creating your account. Please try registering again.";
 const UPDATE: &str = "com.okta.user.profile.update";
-const ACTION: &str = "com.okta.action.update";
+pub(super) const ACTION: &str = "com.okta.action.update";
 
-fn commands(commands: &Value) -> Behaviour {
+pub(super) fn commands(commands: &Value) -> Behaviour {
     Behaviour::json(&json!({ "commands": commands }))
 }
 
@@ -20,7 +20,7 @@ fn update(value: &Value) -> Behaviour {
     commands(&json!([{ "type": UPDATE, "value": value }]))
 }
 
-fn decide(decision: &str) -> Value {
+pub(super) fn decide(decision: &str) -> Value {
     json!({ "type": ACTION, "value": { "registration": decision } })
 }
 

@@ -51,6 +51,12 @@ impl<'w> Asking<'w> {
         self.enrollment.set(&all).await;
     }
 
+    /// Has the rule ask `service`.
+    async fn set_hook(&self, service: &Service) {
+        let hook = self.enrollment.hook(service.address).await;
+        self.set(&json!({ "preRegistrationInlineHooks": [{ "inlineHookId": hook }] })).await;
+    }
+
     pub(super) async fn get(&self, extra: &str) -> Answer {
         self.world.send("GET", &path_of(self.world, extra), &[("cookie", &self.cookie)], b"").await
     }
@@ -262,8 +268,7 @@ async fn a_user_sends_the_form_ten_times_in_five_minutes() {
     let world = World::start().await;
     let asking = Asking::new(&world).await;
     let service = Service::start(Behaviour::json(&json!({ "error": {} }))).await;
-    let hook = asking.enrollment.hook(service.address).await;
-    asking.set(&json!({ "preRegistrationInlineHooks": [{ "inlineHookId": hook }] })).await;
+    asking.set_hook(&service).await;
     let page = asking.get("").await;
     for _ in 0..10 {
         assert_eq!(asking.submit(&page, &[CITY, CODE]).await.status, 400);
@@ -285,8 +290,7 @@ async fn strangers_cannot_keep_the_forms_of_users_out_of_the_log() {
     let world = World::start().await;
     let asking = Asking::new(&world).await;
     let service = Service::start(Behaviour::json(&json!({ "error": {} }))).await;
-    let hook = asking.enrollment.hook(service.address).await;
-    asking.set(&json!({ "preRegistrationInlineHooks": [{ "inlineHookId": hook }] })).await;
+    asking.set_hook(&service).await;
     let page = asking.get("").await;
     let wrong = authorization_path(&world, world.org.public_client_id.as_str(), "unheard-of", "");
     for _ in 0..70 {
@@ -458,8 +462,7 @@ async fn a_user_who_signs_on_to_a_saml_app_is_asked_too() {
         { "errorSummary": "We deliver nothing there.", "location": "data.userProfileUpdate.city" },
     ] } })))
     .await;
-    let hook = asking.enrollment.hook(service.address).await;
-    asking.set(&json!({ "preRegistrationInlineHooks": [{ "inlineHookId": hook }] })).await;
+    asking.set_hook(&service).await;
     let mut provider = Provider::new(&world).await;
     let policy = asking.enrollment.policy.parse().unwrap();
     provider.change(|app| app.enrollment_policy = Some(policy)).await;

@@ -3,7 +3,10 @@
 
 use serde_json::{Value, json};
 
-use super::progressive::{Asking, CITY, CODE, is_form, written_by_users};
+use super::{
+    hook::{ACTION, commands, decide},
+    progressive::{Asking, CITY, CODE, is_form, written_by_users},
+};
 use crate::{
     harness::{Behaviour, Service, World},
     user_schema::define,
@@ -12,18 +15,9 @@ use crate::{
 const FAILED: &str = "There was an error updating your profile. Please try again later.";
 const GENERIC: &str = "We found some errors. Please review the form and make corrections.";
 const UPDATE: &str = "com.okta.user.progressive.profile.update";
-const ACTION: &str = "com.okta.action.update";
-
-fn commands(commands: &Value) -> Behaviour {
-    Behaviour::json(&json!({ "commands": commands }))
-}
 
 fn update(value: &Value) -> Behaviour {
     commands(&json!([{ "type": UPDATE, "value": value }]))
-}
-
-fn decide(decision: &str) -> Value {
-    json!({ "type": ACTION, "value": { "registration": decision } })
 }
 
 /// A policy whose hook is on `service`, and attributes of the schema.
