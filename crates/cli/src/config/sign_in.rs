@@ -15,11 +15,11 @@ pub(crate) struct SignIn {
     pub(crate) lockout_attempts: u32,
     /// Minutes after which a lock ends by itself; 0 for never.
     pub(crate) unlock_minutes: u32,
-    /// What clients of primary authentication are told about a user who is locked out.
+    /// How primary authentication answers for a user who is locked out.
     pub(crate) lockout_failures: LockoutFailures,
 }
 
-/// What a client is told about a user who is locked out.
+/// How primary authentication answers for a user who is locked out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LockoutFailures {
