@@ -32,6 +32,7 @@ pub(crate) async fn sign_in(world: &World, count: usize) -> Result<(User, Sessio
             created: now,
             expires: now.plus_seconds(7_200),
             last_password_verification: now,
+            factor: None,
             signed_in_for: None,
         }
     };

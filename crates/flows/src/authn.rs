@@ -250,7 +250,8 @@ pub async fn begin_session_of_token(
     let user = platform.store().find_user(&org.org.id, &token.user_id).await?;
     let Some(user) = user.filter(|user| user.status == UserStatus::Active) else { return Ok(None) };
     commitment.begin();
-    let begun = NewSession { user: &user, login: &user.profile.login, request: None, previous, token: Some(&token) };
+    let login = &user.profile.login;
+    let begun = NewSession { user: &user, login, factor: None, request: None, previous, token: Some(&token) };
     begin_session(platform, org, caller, begun).await
 }
 

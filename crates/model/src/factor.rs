@@ -5,6 +5,7 @@
 use std::fmt;
 
 use data_encoding::BASE32_NOPAD;
+use serde::{Deserialize, Serialize};
 use tenterhook_contract::{
     Secret, Timestamp,
     id::{FactorId, OrgId, UserId},
@@ -66,14 +67,27 @@ pub enum NewFactor {
 }
 
 /// The kind of a factor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FactorType {
     /// A text message.
+    #[serde(rename = "sms")]
     Sms,
     /// A call.
+    #[serde(rename = "call")]
     Call,
     /// An authenticator app.
+    #[serde(rename = "token:software:totp")]
     Totp,
+}
+
+/// A factor that a user has verified besides the password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VerifiedFactor {
+    /// What the user has proven to have.
+    pub factor_type: FactorType,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// Whether a user has proven to have a factor.
@@ -269,6 +283,7 @@ mod tests {
     fn names_are_read_as_they_are_written() {
         for known in FactorType::ALL {
             assert_eq!(known.as_str().parse(), Ok(known));
+            assert_eq!(serde_json::to_value(known).unwrap(), known.as_str());
         }
         for known in [FactorStatus::PendingActivation, FactorStatus::Active] {
             assert_eq!(known.as_str().parse(), Ok(known));

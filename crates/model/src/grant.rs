@@ -7,6 +7,8 @@ use tenterhook_contract::{
     token::ProtocolRequest,
 };
 
+use crate::VerifiedFactor;
+
 /// A sign-in session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -25,6 +27,9 @@ pub struct Session {
     pub expires: Timestamp,
     /// When the password was last verified.
     pub last_password_verification: Timestamp,
+    /// The factor that the user has verified in addition to the password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub factor: Option<VerifiedFactor>,
     /// The fingerprint of the request for which the user signed in, where the flow needs to know: it asked for a new sign-in, or
     /// had waited at the sign-in page.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -74,6 +74,6 @@ pub async fn sign_in(
         Verdict::TooManyAttempts => return Ok(SignedIn::TooManyAttempts),
         Verdict::Busy => return Ok(SignedIn::Busy),
     };
-    let begun = NewSession { user: &user, login, request, previous, token: None };
+    let begun = NewSession { user: &user, login, factor: None, request, previous, token: None };
     Ok(begin_session(platform, org, caller, begun).await?.map_or(SignedIn::No, SignedIn::Yes))
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use tenterhook_contract::{Secret, id::SessionId};
-use tenterhook_model::{AuthnToken, LogResult, Session, User, UserStatus};
+use tenterhook_model::{AuthnToken, LogResult, Session, User, UserStatus, VerifiedFactor};
 use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
     entropy::{random_token, sha256_hex},
@@ -23,6 +23,8 @@ pub struct NewSession<'a> {
     pub user: &'a User,
     /// The login as it was typed, for the log.
     pub login: &'a str,
+    /// The factor that the user has verified in addition to the password.
+    pub factor: Option<VerifiedFactor>,
     /// [`Session::signed_in_for`].
     pub request: Option<&'a str>,
     /// The session's cookie that the browser has sent. Its session ends.
@@ -42,7 +44,7 @@ pub async fn begin_session(
     caller: &Caller,
     begun: NewSession<'_>,
 ) -> Result<Option<Secret>, StoreError> {
-    let NewSession { user, login, request, previous, token } = begun;
+    let NewSession { user, login, factor, request, previous, token } = begun;
     let cookie = random_token(platform.entropy());
     let (now, (unix_ms, random)) = (platform.now(), platform.id_parts());
     let session = Session {
@@ -53,6 +55,7 @@ pub async fn begin_session(
         created: now,
         expires: session_end(now),
         last_password_verification: now,
+        factor,
         signed_in_for: request.map(ToOwned::to_owned),
     };
     let previous_sha256 = previous.map(|previous| sha256_hex(previous.expose()));

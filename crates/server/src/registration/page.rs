@@ -155,6 +155,7 @@ pub(crate) async fn submitted(
         let begun = NewSession {
             user: &user,
             login: &user.profile.login,
+            factor: None,
             request: purpose.request.as_deref(),
             previous: previous.as_ref(),
             token: None,

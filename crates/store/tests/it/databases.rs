@@ -181,6 +181,7 @@ pub(crate) fn session(cookie_sha256: &str, expires: Timestamp) -> Session {
         created: at(0),
         expires,
         last_password_verification: at(0),
+        factor: None,
         signed_in_for: None,
     }
 }

@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tenterhook_contract::Secret;
 use tenterhook_model::{
-    AuthnPurpose, AuthnToken, AuthorizationCode, CodeState, IssuedAccessToken, Password, RefreshToken,
-    RefreshTokenState, Session, SignInCounts, User, UserStatus,
+    AuthnPurpose, AuthnToken, AuthorizationCode, CodeState, FactorType, IssuedAccessToken, Password, RefreshToken,
+    RefreshTokenState, Session, SignInCounts, User, UserStatus, VerifiedFactor,
 };
 use tenterhook_store::{BeginningSession, BegunSession, Ending, Lapsed, Proof, Redeemed, Standing, Store};
 
@@ -308,7 +308,8 @@ async fn tokens_that_are_being_added_end_with_the_access_of_their_user() {
 
 async fn a_session_lasts_longer_while_it_lasts(store: Store) {
     let ada = added(&store, "ada@example.com").await;
-    let session = session_of(&ada);
+    let factor = VerifiedFactor { factor_type: FactorType::Totp, at: at(3) };
+    let session = Session { factor: Some(factor), ..session_of(&ada) };
     store.insert_session(&session).await.unwrap();
     let longer = Session { expires: session.expires.plus_seconds(60), ..session.clone() };
     assert!(!store.extend_session(&longer, session.expires).await.unwrap(), "it has ended");
