@@ -3,6 +3,7 @@
 use tenterhook_contract::id::SessionId;
 use tenterhook_model::{Session, User};
 use tenterhook_platform::entropy::sha256_hex;
+use tenterhook_store::{BeginningSession, BegunSession, Store};
 
 use crate::{Error, token_server::World};
 
@@ -37,9 +38,16 @@ pub(crate) async fn sign_in(world: &World, count: usize) -> Result<(User, Sessio
         }
     };
     let first = session_of(0);
-    store.insert_session(&first).await?;
+    begin(store, &user, &first).await?;
     for browser in 1..count {
-        store.insert_session(&session_of(browser)).await?;
+        begin(store, &user, &session_of(browser)).await?;
     }
     Ok((user, first))
+}
+
+async fn begin(store: &Store, user: &User, session: &Session) -> Result<(), Error> {
+    let proofs_ended = user.sign_ins.proofs_ended;
+    let begun =
+        store.begin_session(BeginningSession { session, proofs_ended, token: None, previous_sha256: None }).await?;
+    if let BegunSession::Yes(_) = begun { Ok(()) } else { Err("the user can sign in".into()) }
 }

@@ -27,7 +27,7 @@ pub struct BeginningSession<'a> {
     pub proofs_ended: i64,
     /// The token that is used up for it.
     pub token: Option<&'a AuthnToken>,
-    /// The hash of the cookie that the browser has sent: [`Store::replace_session`].
+    /// The hash of the cookie that the browser has sent. The new session replaces the one of that cookie ([`Store::begin_session`]).
     pub previous_sha256: Option<&'a str>,
 }
 
@@ -43,7 +43,9 @@ pub enum BegunSession {
 }
 
 impl Store {
-    /// Begins a session of an active user whose password still proves it, and uses the token up that it is for: all or nothing.
+    /// Begins a session of an active user whose password still proves it, and uses the token up that it is for: all or nothing. The
+    /// session of the cookie that the browser has sent ends; the service providers of the same user's session become the new one's, also
+    /// when a form is submitted twice with one cookie.
     pub async fn begin_session(&self, beginning: BeginningSession<'_>) -> Result<BegunSession, StoreError> {
         let BeginningSession { session, proofs_ended, token, previous_sha256 } = beginning;
         let (org, user, now) = (&session.org_id, &session.user_id, session.created);
@@ -66,25 +68,10 @@ impl Store {
         Ok(BegunSession::Yes(replaced.map(Box::new)))
     }
 
-    /// Adds a session, whatever its user's status is. A flow begins one with [`Self::begin_session`].
-    pub async fn insert_session(&self, session: &Session) -> Result<(), StoreError> {
-        session::Entity::insert(session_row(session, None)?).exec_without_returning(&self.connections.writer).await?;
-        Ok(())
-    }
-
-    /// Adds a session for a browser that has sent this cookie, in one transaction. The session of the cookie ends, and its service
-    /// providers are those of the new one when both are the same user's. If an earlier sign-in with the same cookie has replaced that
-    /// session (a form that was submitted twice: the browser keeps the cookie of one answer), the session of that sign-in ends in its
-    /// place if it is the same user's. Nothing is moved from a session that has ended otherwise. Returns the session that has ended.
-    /// A flow begins one with [`Self::begin_session`].
-    pub async fn replace_session(&self, cookie_sha256: &str, session: &Session) -> Result<Option<Session>, StoreError> {
-        let transaction = self.connections.writer.begin().await?;
-        let replaced = self.put_session(&transaction, Some(cookie_sha256), session).await?;
-        transaction.commit().await?;
-        Ok(replaced)
-    }
-
-    /// Adds a session, which replaces the one of the cookie. Returns the session that has ended.
+    /// Adds a session for a browser that has sent this cookie. The session of the cookie ends, and its service providers are those of
+    /// the new one when both are the same user's. If an earlier sign-in with the same cookie has replaced that session (a form that was
+    /// submitted twice: the browser keeps the cookie of one answer), the session of that sign-in ends in its place if it is the same
+    /// user's. Nothing is moved from a session that has ended otherwise. Returns the session that has ended.
     async fn put_session(
         &self,
         transaction: &Transaction,

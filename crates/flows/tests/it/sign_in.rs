@@ -11,12 +11,13 @@ use tenterhook_flows::{
     sign_in::{Attempt, SignedIn, sign_in},
 };
 use tenterhook_management::users;
-use tenterhook_model::{LogResult, UserTransition};
+use tenterhook_model::{LogResult, Profile, User, UserTransition};
 use tenterhook_platform::{
     attempts::{ATTEMPTS_MAX, PasswordAttempts},
     entropy::sha256_hex,
     passwords::PASSWORD_BYTES_MAX,
 };
+use tenterhook_store::{BeginningSession, BegunSession};
 use tenterhook_testkit::rig::{PASSWORD, Rig};
 
 use crate::support::caller;
@@ -121,7 +122,14 @@ async fn the_log_names_a_user_who_cannot_be_read_by_the_id() {
     previous.user_id = UserId::from_parts(9, [9; 8]);
     let cookie = Secret::new("of a user who is gone");
     previous.cookie_sha256 = sha256_hex(cookie.expose());
-    page.rig.platform.store().insert_session(&previous).await.unwrap();
+    let store = page.rig.platform.store();
+    let ada = store.find_user_by_login(&page.rig.org_id, "ada@example.com").await.unwrap().unwrap();
+    let profile = Profile::new("gone@example.com", "gone@example.com", "Gone", "User");
+    let gone = User { id: previous.user_id.clone(), profile, version: 0, ..ada };
+    store.insert_user(&gone).await.unwrap();
+    let beginning = BeginningSession { session: &previous, proofs_ended: 0, token: None, previous_sha256: None };
+    assert_eq!(store.begin_session(beginning).await.unwrap(), BegunSession::Yes(None));
+    assert!(store.delete_user(&gone, page.rig.platform.now()).await.unwrap());
     let (rig, password) = (&page.rig, Secret::new(PASSWORD));
     let attempt = Attempt {
         attempts: &page.attempts,

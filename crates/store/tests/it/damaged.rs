@@ -132,7 +132,7 @@ async fn the_users_of_an_app_are_listed_without_the_damaged_assignments() {
 async fn a_browser_signs_in_again_without_the_damaged_service_providers_of_its_session() {
     let damaged = Damaged::open().await;
     let (before, after) = (databases::session("before", at(1_000)), databases::session("after", at(2_000)));
-    damaged.store.insert_session(&before).await.unwrap();
+    databases::begin_session(&damaged.store, None, &before).await.unwrap();
     damaged
         .write(&format!(
             "INSERT INTO session_apps (org_id, session_id, app_id, subject, expires_us) \
@@ -145,7 +145,7 @@ async fn a_browser_signs_in_again_without_the_damaged_service_providers_of_its_s
     let errors = Errors::default();
     {
         let _counting = tracing::subscriber::set_default(errors.clone());
-        let replaced = damaged.store.replace_session("before", &after).await.unwrap();
+        let replaced = databases::begin_session(&damaged.store, Some("before"), &after).await.unwrap();
         assert_eq!(replaced, Some(before));
     }
     assert_eq!(errors.count(), 1);
@@ -161,7 +161,7 @@ async fn a_session_ends_without_its_damaged_service_providers(
     damage: &str,
 ) {
     let before = databases::session("cookie", at(1_000));
-    store.insert_session(&before).await.unwrap();
+    databases::begin_session(&store, None, &before).await.unwrap();
     let (own_org, owner) = (org(), databases::insert_owner(&store).await);
     for number in 0..3 {
         let app = SessionApp {
@@ -195,7 +195,7 @@ async fn a_session_ends_without_its_damaged_service_providers(
     }
     assert_eq!(errors.count(), 1, "one line for both");
     let again = databases::session("again", at(1_000));
-    assert_eq!(store.replace_session("cookie", &again).await.unwrap(), Some(before.clone()));
+    assert_eq!(databases::begin_session(&store, Some("cookie"), &again).await.unwrap(), Some(before.clone()));
     let apps = store.session_apps(&org(), &again.id).await.unwrap();
     assert_eq!((apps.known.len(), &apps.unreadable), (1, &vec![Some(of(0)), None]), "they are not forgotten");
     let fewer = SessionApps { unreadable: Vec::new(), ..apps.clone() };

@@ -12,7 +12,9 @@ use tenterhook_model::{
     AuthorizationCode, IssuedAccessToken, Org, Password, Profile, RefreshToken, Session, SignInCounts, User, UserQuery,
     UserStatus,
 };
-use tenterhook_store::{Keyring, Proof, Rotated, Standing, Store, StoreConfig, StoreError};
+use tenterhook_store::{
+    BeginningSession, BegunSession, Keyring, Proof, Rotated, Standing, Store, StoreConfig, StoreError,
+};
 
 /// Runs a test body on each database. A body takes a store that has one org.
 macro_rules! on_every_database {
@@ -137,6 +139,24 @@ pub(crate) async fn insert_owner(store: &Store) -> UserId {
         store.insert_user(&User { id: id.clone(), ..user("owner@example.com") }).await.unwrap();
     }
     id
+}
+
+/// Begins a session of a browser that has sent this cookie. Its user is added if there is none. Returns the session that has ended.
+pub(crate) async fn begin_session(
+    store: &Store,
+    previous_sha256: Option<&str>,
+    session: &Session,
+) -> Result<Option<Session>, StoreError> {
+    let (id, org_id) = (session.user_id.clone(), session.org_id.clone());
+    let found = store.find_user(&org_id, &id).await?;
+    if found.is_none() {
+        store.insert_user(&User { org_id, id: id.clone(), ..user(&format!("{id}@example.com")) }).await?;
+    }
+    let proofs_ended = found.map_or(0, |user| user.sign_ins.proofs_ended);
+    match store.begin_session(BeginningSession { session, proofs_ended, token: None, previous_sha256 }).await? {
+        BegunSession::Yes(ended) => Ok(ended.map(|ended| *ended)),
+        not_begun => panic!("{not_begun:?}"),
+    }
 }
 
 /// What must hold for a result of a user at the suite's moment `seconds`.

@@ -357,8 +357,8 @@ async fn a_replay_leaves_nothing_of_tokens_that_are_being_issued(store: Store) {
 }
 
 async fn what_has_expired_is_purged(store: Store) {
-    store.insert_session(&session("short", at(10))).await.unwrap();
-    store.insert_session(&session("long", at(10_000))).await.unwrap();
+    databases::begin_session(&store, None, &session("short", at(10))).await.unwrap();
+    databases::begin_session(&store, None, &session("long", at(10_000))).await.unwrap();
     grant(&store, "code", "jti-1", Some(&refresh_token("r", None, None))).await;
     store.revoke_access_token(&org(), "jti", at(10)).await.unwrap();
     assert_eq!(store.purge_expired(at(2_000)).await.unwrap(), 0, "the clock has jumped ahead");

@@ -5,7 +5,7 @@ use tenterhook_contract::Timestamp;
 use tenterhook_model::LogQuery;
 
 use crate::{
-    databases::{at, connect, open, org, postgres, session, waiting},
+    databases::{at, begin_session, connect, open, org, postgres, session, waiting},
     log::{event, everything},
 };
 
@@ -76,7 +76,7 @@ async fn a_day_that_cannot_be_made_keeps_nothing_else_from_being_purged() {
     let config = postgres().await;
     let (store, other) = (open(&config).await, connect(&config).await);
     other.execute_unprepared(&format!("CREATE TABLE log_entries_d{} ()", day(at(0)) + 1)).await.unwrap();
-    store.insert_session(&session("expired", at(-1))).await.unwrap();
+    begin_session(&store, None, &session("expired", at(-1))).await.unwrap();
     assert_eq!(store.purge_expired(at(0)).await.unwrap(), 0, "it is not known yet whether the clock is right");
     assert_eq!(store.purge_expired(at(0)).await.unwrap(), 1);
     assert!(days(&other).await.is_empty());

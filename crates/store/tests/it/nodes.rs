@@ -11,7 +11,7 @@ use tenterhook_testkit::{
 
 use crate::{
     configuration::{commit, put_hook},
-    databases::{at, open, org, session},
+    databases::{at, begin_session, insert_owner, open, org, session},
     log::{event, everything},
 };
 
@@ -73,7 +73,7 @@ async fn one_node_purges_at_a_time() {
     const LOCK: i64 = 0x7465_6e74_6572_6870;
     let config = crate::databases::postgres().await;
     let store = open(&config).await;
-    store.insert_session(&session("hash", at(1))).await.unwrap();
+    begin_session(&store, None, &session("hash", at(1))).await.unwrap();
     assert_eq!(store.purge_expired(at(2)).await.unwrap(), 0, "the first check");
     let other = crate::databases::connect(&config).await;
     let turn = other.begin().await.unwrap();
@@ -93,14 +93,15 @@ async fn a_node_goes_on_with_the_standby_that_is_promoted_and_finds_there_what_w
     let (way, url) = Way::to(primary.expose()).await.unwrap();
     let store = open(&StoreConfig::Postgres { url: Secret::new(url), max_connections }).await;
     let standby = Standby::of(primary.expose()).await.unwrap();
+    insert_owner(&store).await;
     commit(&store, vec![put_hook("before")]).await.unwrap();
     standby.caught_up(primary.expose()).await.unwrap();
 
     way.redirect(standby.url()).unwrap();
-    let refused = store.insert_session(&session("on a standby", at(1))).await.unwrap_err();
+    let refused = begin_session(&store, None, &session("on a standby", at(1))).await.unwrap_err();
     assert!(matches!(refused, StoreError::Unavailable(_) | StoreError::Unknown(_)), "{refused:?}");
     standby.promote().await.unwrap();
-    while store.insert_session(&session("on a primary", at(1))).await.is_err() {}
+    while begin_session(&store, None, &session("on a primary", at(1))).await.is_err() {}
     let hooks = store.load_configuration(&org()).await.unwrap().hooks;
     assert_eq!(hooks.iter().map(|hook| hook.name.as_str()).collect::<Vec<_>>(), ["before"]);
 }

@@ -4,7 +4,7 @@ use tenterhook_contract::id::ApiTokenId;
 use tenterhook_model::{ApiToken, TokenRole, User, UserQuery};
 use tenterhook_store::{Store, StoreError};
 
-use crate::databases::{at, first_users, on_every_database, org, other_org, session, user};
+use crate::databases::{at, begin_session, first_users, on_every_database, org, other_org, session, user};
 
 on_every_database! {
     a_login_is_unique_and_found_in_any_case
@@ -36,7 +36,7 @@ async fn a_login_is_unique_and_found_in_any_case(store: Store) {
 
 async fn a_session_is_found_until_it_ends(store: Store) {
     let session = session("cookie", at(100));
-    store.insert_session(&session).await.unwrap();
+    begin_session(&store, None, &session).await.unwrap();
     assert_eq!(store.find_session(&org(), "cookie", at(99)).await.unwrap(), Some(session.clone()));
     assert_eq!(store.find_session(&org(), "cookie", at(100)).await.unwrap(), None);
     assert_eq!(store.find_session(&other_org(), "cookie", at(0)).await.unwrap(), None);

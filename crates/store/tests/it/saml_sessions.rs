@@ -8,7 +8,7 @@ use tenterhook_model::{
 use tenterhook_store::{Ended, Lapsed, Proof, Recorded, Rotated, SESSION_APPS_MAX, SessionApps, Standing, Store};
 
 use crate::databases::{
-    at, code, insert_owner, on_every_database, org, other_org, refresh_token, session, standing, user,
+    at, begin_session, code, insert_owner, on_every_database, org, other_org, refresh_token, session, standing, user,
 };
 
 fn app(number: u64) -> AppId {
@@ -107,7 +107,7 @@ async fn a_session_remembers_a_hundred_service_providers(store: Store) {
 
 async fn a_session_ends_once_and_its_logout_moves_on_once_a_step(store: Store) {
     let session = session("cookie", at(1_000));
-    store.insert_session(&session).await.unwrap();
+    begin_session(&store, None, &session).await.unwrap();
     let first = logout(&session.id);
     let apps = [session_app(&session.id, 1, "ada")];
     assert!(recorded(&store, &apps[0]).await);
@@ -135,7 +135,7 @@ async fn a_new_session_takes_the_place_of_the_one_before_with_the_service_provid
     {
         let cookie = |which: &str| format!("{which} {number}");
         let before = session(&cookie("before"), at(1_000));
-        store.insert_session(&before).await.unwrap();
+        begin_session(&store, None, &before).await.unwrap();
         let apps = [session_app(&before.id, 1, "ada"), session_app(&before.id, 2, "ada-marked")];
         for app in &apps {
             assert!(recorded(&store, app).await);
@@ -147,7 +147,7 @@ async fn a_new_session_takes_the_place_of_the_one_before_with_the_service_provid
         if !is_same_user {
             after.user_id = UserId::from_parts(2, [0; 8]);
         }
-        let replaced = store.replace_session(&before.cookie_sha256, &after).await.unwrap();
+        let replaced = begin_session(&store, Some(&before.cookie_sha256), &after).await.unwrap();
         assert_eq!(replaced, is_there.then(|| before.clone()), "{number}");
         assert_eq!(store.find_session(&org(), &cookie("before"), at(0)).await.unwrap(), None, "{number}");
         assert_eq!(store.find_session(&org(), &cookie("after"), at(0)).await.unwrap(), Some(after.clone()));
@@ -169,10 +169,10 @@ async fn a_form_that_is_submitted_several_times_leaves_one_session_with_the_serv
     for round in 0..6 {
         let new = |which: &str| session(&format!("{which} {round}"), at(1_000));
         let before = new("before");
-        store.insert_session(&before).await.unwrap();
+        begin_session(&store, None, &before).await.unwrap();
         assert!(recorded(&store, &session_app(&before.id, 1, "ada")).await);
         let sessions: Vec<_> = (0..4).map(|number| new(&number.to_string())).collect();
-        let replace = async |after: &Session| store.replace_session(&before.cookie_sha256, after).await.unwrap();
+        let replace = async |after: &Session| begin_session(&store, Some(&before.cookie_sha256), after).await.unwrap();
         let ended = if round % 2 == 0 {
             assert_eq!(replace(&sessions[0]).await, Some(before.clone()));
             assert!(recorded(&store, &session_app(&sessions[0].id, 2, "ada")).await, "between two submissions");
@@ -208,9 +208,9 @@ async fn a_form_that_is_submitted_several_times_leaves_one_session_with_the_serv
 /// What does not follow a session that was replaced: another user, another cookie, another org, one after its end.
 async fn only_the_same_users_sign_in_with_the_same_cookie_follows_a_session(store: Store) {
     let before = session("before", at(1_000));
-    store.insert_session(&before).await.unwrap();
+    begin_session(&store, None, &before).await.unwrap();
     let now = session("now", at(100));
-    assert_eq!(store.replace_session("before", &now).await.unwrap(), Some(before));
+    assert_eq!(begin_session(&store, Some("before"), &now).await.unwrap(), Some(before));
     assert!(recorded(&store, &session_app(&now.id, 1, "ada")).await);
     let mut others_user = session("grace", at(1_000));
     others_user.user_id = UserId::from_parts(2, [0; 8]);
@@ -224,24 +224,26 @@ async fn only_the_same_users_sign_in_with_the_same_cookie_follows_a_session(stor
         ("before", &others_org),
         ("before", &later),
     ] {
-        assert_eq!(store.replace_session(cookie, other).await.unwrap(), None, "{}", other.cookie_sha256);
+        assert_eq!(begin_session(&store, Some(cookie), other).await.unwrap(), None, "{}", other.cookie_sha256);
         assert_eq!(store.find_session(&org(), "now", at(1)).await.unwrap(), Some(now.clone()));
         assert_eq!(apps_of(&store, &now.id).await.len(), 1);
     }
     let follows = session("follows", at(1_000));
-    assert_eq!(store.replace_session("before", &follows).await.unwrap(), Some(now), "the same user's does");
+    assert_eq!(begin_session(&store, Some("before"), &follows).await.unwrap(), Some(now), "the same user's does");
 }
 
 /// Of a logout and a sign-in at the same moment, one ends the session; either way it is dead and the service providers are known once.
 async fn a_logout_and_a_sign_in_at_once_end_a_session_once(store: Store) {
     for round in 0..8 {
         let (before, after) = (session(&format!("b {round}"), at(1_000)), session(&format!("a {round}"), at(1_000)));
-        store.insert_session(&before).await.unwrap();
+        begin_session(&store, None, &before).await.unwrap();
         let apps = [session_app(&before.id, 1, "ada")];
         assert!(recorded(&store, &apps[0]).await);
         let org = org();
-        let (ended, replaced) =
-            tokio::join!(end(&store, &before.id, &apps, None), store.replace_session(&before.cookie_sha256, &after));
+        let (ended, replaced) = tokio::join!(
+            end(&store, &before.id, &apps, None),
+            begin_session(&store, Some(&before.cookie_sha256), &after)
+        );
         let replaced = replaced.unwrap().is_some();
         assert_ne!(ended == Ended::Yes, replaced, "{round}");
         assert_eq!(store.find_session(&org, &format!("b {round}"), at(0)).await.unwrap(), None);
@@ -265,7 +267,7 @@ async fn what_was_taken_away_while_a_hook_was_asked_is_seen_when_the_result_is_s
         let grace = user(&format!("{what}@example.com"));
         store.insert_user(&grace).await.unwrap();
         let session = Session { user_id: grace.id.clone(), ..session(what, at(1_000)) };
-        store.insert_session(&session).await.unwrap();
+        begin_session(&store, None, &session).await.unwrap();
         let mut now = 1;
         match what {
             "session ends" => assert_eq!(end(&store, &session.id, &[], None).await, Ended::Yes),
@@ -314,7 +316,7 @@ async fn a_session_is_found_by_its_index_and_ended_by_one_request(store: Store) 
     };
     let apps = [app(&first, "i1"), app(&second, "i2")];
     for (session, app) in [(&first, &apps[0]), (&second, &apps[1])] {
-        store.insert_session(session).await.unwrap();
+        begin_session(&store, None, session).await.unwrap();
         assert!(recorded(&store, app).await);
     }
     let found = async |indexes: &[&str]| {
@@ -338,7 +340,7 @@ async fn a_session_is_found_by_its_index_and_ended_by_one_request(store: Store) 
     assert_eq!(store.find_session_by_id(&org(), &second.id, at(0)).await.unwrap(), Some(second.clone()));
     assert_eq!(found(&["i1"]).await.len(), 1, "it is known that this session has ended");
     let third = session("third", at(1_000));
-    assert_eq!(store.replace_session(&second.cookie_sha256, &third).await.unwrap(), Some(second));
+    assert_eq!(begin_session(&store, Some(&second.cookie_sha256), &third).await.unwrap(), Some(second));
     assert_eq!(found(&["i2"]).await[0].session_id, third.id, "the index is that of the session now");
 }
 

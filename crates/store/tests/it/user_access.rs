@@ -10,7 +10,9 @@ use tenterhook_model::{
 };
 use tenterhook_store::{BeginningSession, BegunSession, Ending, Lapsed, Proof, Redeemed, Standing, Store};
 
-use crate::databases::{self, at, code, on_every_database, org, other_org, refresh_token, session, standing, user};
+use crate::databases::{
+    self, at, begin_session, code, on_every_database, org, other_org, refresh_token, session, standing, user,
+};
 
 fn token(of: &User, text: &str, purpose: AuthnPurpose) -> AuthnToken {
     AuthnToken {
@@ -96,7 +98,7 @@ async fn the_access_of_one_user_ends_and_that_of_others_stays(store: Store) {
     let mut of = Vec::new();
     for user in [&ada, &eve] {
         let session = session_of(user);
-        store.insert_session(&session).await.unwrap();
+        begin_session(&store, None, &session).await.unwrap();
         let token = token(user, user.id.as_str(), AuthnPurpose::Session);
         assert_eq!(store.insert_authn_token(&token, user).await.unwrap(), None);
         of.push((session, granted(&store, user).await));
@@ -187,7 +189,7 @@ async fn a_password_gets_no_tokens_and_no_session_once_it_or_the_access_of_its_u
 async fn a_token_begins_one_session_or_stays(store: Store) {
     let ada = added(&store, "ada@example.com").await;
     let first = session_of(&ada);
-    store.insert_session(&first).await.unwrap();
+    begin_session(&store, None, &first).await.unwrap();
     let token = token(&ada, "t", AuthnPurpose::Session);
     assert_eq!(store.insert_authn_token(&token, &ada).await.unwrap(), None);
     let next = |name: &str| Session { user_id: ada.id.clone(), ..session(name, at(100)) };
@@ -310,7 +312,7 @@ async fn a_session_lasts_longer_while_it_lasts(store: Store) {
     let ada = added(&store, "ada@example.com").await;
     let factor = VerifiedFactor { factor_type: FactorType::Totp, at: at(3) };
     let session = Session { factor: Some(factor), ..session_of(&ada) };
-    store.insert_session(&session).await.unwrap();
+    begin_session(&store, None, &session).await.unwrap();
     let longer = Session { expires: session.expires.plus_seconds(60), ..session.clone() };
     assert!(!store.extend_session(&longer, session.expires).await.unwrap(), "it has ended");
     assert!(store.extend_session(&longer, at(1)).await.unwrap());
