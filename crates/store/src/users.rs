@@ -124,6 +124,15 @@ impl Store {
 /// Replaces the stored user if it still has the version of `user`, and increments the version. Returns whether it did. A new password
 /// ends what the old one has proven, and wrong passwords are counted anew after it and in another status.
 pub(crate) async fn replace_row(connection: &impl ConnectionTrait, user: &User) -> Result<bool, StoreError> {
+    replace_row_if(connection, user, of_version(user)).await
+}
+
+/// The same if a condition holds, which the version of `user` is a part of.
+pub(crate) async fn replace_row_if(
+    connection: &impl ConnectionTrait,
+    user: &User,
+    condition: SimpleExpr,
+) -> Result<bool, StoreError> {
     let next = User { version: user.version + 1, ..user.clone() };
     // The database compares: what was read may be old, although the version is not.
     let hash = user.password.hash().map(Secret::expose).unwrap_or_default();
@@ -136,7 +145,7 @@ pub(crate) async fn replace_row(connection: &impl ConnectionTrait, user: &User) 
         .set(user_row(&next)?)
         .col_expr(user::Column::ProofsEnded, proofs_ended.into())
         .col_expr(user::Column::WrongPasswords, wrong_passwords.into())
-        .filter(of_version(user))
+        .filter(condition)
         .exec(connection)
         .await;
     Ok(replaced.map_err(duplicate("user"))?.rows_affected > 0)

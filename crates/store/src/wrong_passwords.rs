@@ -12,6 +12,7 @@ use tenterhook_model::{User, UserStatus};
 use crate::{
     Store, StoreError,
     entity::user::{Column, Entity},
+    users::{of_version, replace_row_if},
 };
 
 impl Store {
@@ -29,6 +30,13 @@ impl Store {
         let counted: Option<i64> = counted.into_tuple().one(&transaction).await?;
         transaction.commit().await?;
         Ok(counted.unwrap_or(0))
+    }
+
+    /// Replaces a user by one with an imported password, as [`Store::replace_user`] does, unless there are `limit` wrong passwords in a
+    /// row: the count must not begin anew before it has locked the user out. Returns whether it did.
+    pub async fn replace_user_below(&self, user: &User, limit: NonZeroU32) -> Result<bool, StoreError> {
+        let is_below = Column::WrongPasswords.lt(i64::from(limit.get()));
+        replace_row_if(&self.connections.writer, user, of_version(user).and(is_below)).await
     }
 
     /// Begins the count of wrong passwords of an active user anew, after a right one, unless there are `limit` of them. Returns whether

@@ -15,6 +15,7 @@ use tenterhook_contract::{
 use tenterhook_engine::{
     BoxFuture, Call, CallFailure, CallPhase, Endpoint, Exchange, FailureCode, PhaseTimings, RawAnswer, Transport,
 };
+use tokio::sync::Semaphore;
 
 use crate::lock;
 
@@ -30,6 +31,8 @@ pub enum Step {
     /// Answers with 200 and this body after this time of a paused clock.
     #[cfg(feature = "paused-clock")]
     Late(Duration, &'static str),
+    /// Answers with 200 and this body once the test has given a permit, of which each answer takes one.
+    Permitted(Arc<Semaphore>, &'static str),
     /// Sends the request again this often, then waits.
     ResentAndHang(u8),
     /// Sends the request again this often, then answers with a redirect to `https://login.example`.
@@ -93,6 +96,12 @@ impl Endpoint for Scripted {
                 #[cfg(feature = "paused-clock")]
                 Some(Step::Late(time, body)) => {
                     crate::wait::pass(time).await;
+                    Ok(answer(200, body))
+                }
+                Some(Step::Permitted(permits, body)) => {
+                    if let Ok(permit) = permits.acquire().await {
+                        permit.forget();
+                    }
                     Ok(answer(200, body))
                 }
                 Some(Step::Resent(times)) => {

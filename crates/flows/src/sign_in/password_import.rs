@@ -1,7 +1,7 @@
 //! Password import: the org's hook is asked whether a submitted password is the one that the user had elsewhere
 //! (`password-import.md`). When it is, our own hash of it is stored, and the hook is not asked about this user again.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, num::NonZeroU32};
 
 use serde_json::Value;
 use tenterhook_contract::{
@@ -70,6 +70,8 @@ enum Stored {
     Failed(StoreError),
     /// The user is not active any more.
     NotActive(User),
+    /// The user is active, but wrong passwords have reached the limit.
+    IsLimitReached(User),
     /// The user has a password meanwhile.
     HasPassword(User),
     Removed,
@@ -119,6 +121,11 @@ pub(super) async fn import(
         }
         Stored::NotActive(user) => {
             firing.ended(&user, Some(user.status.as_str()));
+            Ok(Imported::SignedIn(Box::new(user)))
+        }
+        // Whoever signs the user in locks the user out instead.
+        Stored::IsLimitReached(user) => {
+            firing.ended(&user, Some(UserStatus::LockedOut.as_str()));
             Ok(Imported::SignedIn(Box::new(user)))
         }
         Stored::HasPassword(user) => {
@@ -244,8 +251,9 @@ fn reason(hooks: Vec<HookRun>) -> Cow<'static, str> {
     missed.map_or(SERVICE_ERROR.into(), Into::into)
 }
 
-/// Stores the imported password, if the user is still to be imported.
+/// Stores the imported password, if the user is still to be imported and not about to be locked out.
 async fn store(platform: &Platform, user: &User, hash: &Secret) -> Stored {
+    let lockout = platform.settings().lockout;
     for _ in 0..TRIES_MAX {
         let stored = match platform.store().find_user(&user.org_id, &user.id).await {
             Ok(Some(stored)) => stored,
@@ -258,10 +266,14 @@ async fn store(platform: &Platform, user: &User, hash: &Secret) -> Stored {
         if stored.status != UserStatus::Active {
             return Stored::NotActive(stored);
         }
+        if lockout.is_reached(stored.sign_ins.wrong_passwords) {
+            return Stored::IsLimitReached(stored);
+        }
         let now = platform.now();
         let imported =
             User { password: Password::Hash { hash: hash.clone(), changed: now }, last_updated: now, ..stored };
-        match platform.store().replace_user(&imported).await {
+        let limit = lockout.attempts.unwrap_or(NonZeroU32::MAX);
+        match platform.store().replace_user_below(&imported, limit).await {
             // The new password has ended what was proven before, and proves the user itself.
             Ok(true) => {
                 let SignInCounts { proofs_ended, .. } = imported.sign_ins;
