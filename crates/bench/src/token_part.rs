@@ -13,7 +13,7 @@ use tenterhook_flows::{
     },
 };
 use tenterhook_jose::{SigningAlgorithm, TokenSigner};
-use tenterhook_platform::Caller;
+use tenterhook_platform::{Caller, Languages};
 use tokio::time::Instant;
 
 use crate::{Error, callers::Target, cpu, service::Wire, statistics, token_server::World};
@@ -125,6 +125,7 @@ fn authentication(length: Duration) -> Result<(), Error> {
             ip_address: "127.0.0.1".to_owned(),
             proxies: Vec::new(),
             user_agent: None,
+            languages: Languages::default(),
             base_url: org.base_url.clone(),
         };
         let (commitment, attempts) = (Commitment::default(), Arc::default());

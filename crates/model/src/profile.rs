@@ -25,6 +25,8 @@ pub const USER_OF_THE_TOKEN: &str = "me";
 const UNKNOWN_NAMED_MAX: usize = 20;
 
 const LOCALE: &str = "locale";
+/// The attribute with the languages that the user prefers.
+const PREFERRED_LANGUAGE: &str = "preferredLanguage";
 const EXTERNAL_ID: &str = "externalId";
 const BLANK: &str = "The field cannot be left blank";
 const INVALID: &str = "The field has an invalid value";
@@ -131,6 +133,11 @@ impl Profile {
     /// The name for people: given name, family name.
     pub fn full_name(&self) -> String {
         format!("{} {}", self.first_name, self.last_name)
+    }
+
+    /// The languages that the user prefers, such as `de` or `fr-CA, en;q=0.5` (RFC 7643 section 4.1.1).
+    pub fn preferred_language(&self) -> Option<&str> {
+        self.text(PREFERRED_LANGUAGE)
     }
 
     /// A locale such as `en_US`.

@@ -12,7 +12,7 @@ use tenterhook_contract::{
 use tenterhook_engine::Origin;
 use tenterhook_model::{DebugData, LogClient};
 
-use crate::Network;
+use crate::{Languages, Network};
 
 /// One request to Tenterhook: created once at the edge, shared by all work for the request. Queries contain codes, messages and tokens:
 /// `Debug` shows the length only.
@@ -35,13 +35,15 @@ pub struct Caller {
     pub proxies: Vec<String>,
     /// `User-Agent`.
     pub user_agent: Option<String>,
+    /// `Accept-Language`.
+    pub languages: Languages,
     /// Base URL of the org that was addressed, without a trailing slash.
     pub base_url: Arc<str>,
 }
 
 impl fmt::Debug for Caller {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { request_id, at, method, path, query, ip_address, proxies, user_agent, base_url } = self;
+        let Self { request_id, at, method, path, query, ip_address, proxies, user_agent, languages, base_url } = self;
         formatter
             .debug_struct("Caller")
             .field("request_id", request_id)
@@ -52,6 +54,7 @@ impl fmt::Debug for Caller {
             .field("ip_address", ip_address)
             .field("proxies", proxies)
             .field("user_agent", user_agent)
+            .field("languages", languages)
             .field("base_url", base_url)
             .finish()
     }
@@ -217,6 +220,7 @@ mod tests {
                 ip_address: address.into(),
                 proxies: Vec::new(),
                 user_agent: None,
+                languages: Languages::default(),
                 base_url: "https://id.example.com".into(),
             };
             assert_eq!(caller.network().to_string(), network, "{address}");

@@ -16,6 +16,7 @@ mod following;
 mod host_tokens;
 mod imported_password;
 pub mod keys;
+mod languages;
 pub mod links;
 mod lockout;
 pub mod mail;
@@ -44,6 +45,7 @@ pub use host_tokens::HostTokens;
 pub use imported_password::{
     BCRYPT_HASH_BYTES, BCRYPT_SALT_BYTES, BcryptWorkFactor, Digest, ImportedHash, Prf, Scheme,
 };
+pub use languages::{LANGUAGE_DEFAULT, Languages, language_for};
 pub use lockout::{LOCKOUT_ATTEMPTS_MAX, Lockout, UNLOCK_MINUTES_MAX};
 pub use metrics::ProcessFigures;
 pub use network::{Network, WiderNetwork};

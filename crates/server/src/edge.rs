@@ -17,7 +17,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use tenterhook_contract::id::RequestId;
-use tenterhook_platform::{Caller, OrgSnapshot, caller::canonical_path, entropy::random_bytes};
+use tenterhook_platform::{Caller, Languages, OrgSnapshot, caller::canonical_path, entropy::random_bytes};
 use tokio::time::Instant;
 
 use crate::{
@@ -97,6 +97,7 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
         let peer = request.extensions().get::<Peer>().map(|Peer(address)| address.ip());
         let route = peer.map(|peer| app.proxies.route(peer, request.headers()));
         let user_agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+        let languages = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|languages| languages.to_str().ok());
         let caller = Caller {
             request_id: request_id.clone(),
             at: app.platform.now(),
@@ -106,6 +107,7 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
             ip_address: route.as_ref().map(|route| route.client.to_string()).unwrap_or_default(),
             proxies: route.map(|route| route.proxies.iter().map(IpAddr::to_string).collect()).unwrap_or_default(),
             user_agent: user_agent.map(|agent| agent.chars().take(USER_AGENT_CHARACTERS_MAX).collect()),
+            languages: languages.map(Languages::of_header).unwrap_or_default(),
             base_url: org.base_url.clone(),
         };
         request.extensions_mut().insert(caller);

@@ -18,7 +18,7 @@ use tenterhook_management::{
 };
 use tenterhook_model::{ConfigurationObject, ConfigurationWrite, LogEvent, LogFilter, LogQuery, PolicyRule, RuleHooks};
 use tenterhook_platform::{
-    Caller, FollowSettings, Lockout, OrgSnapshot, Parts, Platform, Settings,
+    Caller, FollowSettings, Languages, Lockout, OrgSnapshot, Parts, Platform, Settings,
     entropy::{SystemEntropy, sha256_hex},
 };
 use tenterhook_store::{Keyring, Store, StoreConfig};
@@ -223,6 +223,7 @@ impl Rig {
             ip_address: "192.0.2.1".to_owned(),
             proxies: Vec::new(),
             user_agent: Some("rig".to_owned()),
+            languages: Languages::default(),
             base_url: self.platform.settings().base_url.clone(),
         }
     }

@@ -20,7 +20,7 @@ use tenterhook_flows::{
 };
 use tenterhook_management::provision::{DemonstrationSecrets, demonstration};
 use tenterhook_model::{SearchText, SearchedAttribute, User, UserCondition, UserQuery, UserStatus};
-use tenterhook_platform::{Caller, Platform, attempts::PasswordAttempts, entropy::SystemEntropy};
+use tenterhook_platform::{Caller, Languages, Platform, attempts::PasswordAttempts, entropy::SystemEntropy};
 use tenterhook_server::{ServerLimits, TrustedProxies, router, serve};
 use tenterhook_store::{DirectoryQuery, MARKERS, StoreConfig, copy_id};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
@@ -159,6 +159,7 @@ impl Asked {
             ip_address: "192.0.2.1".to_owned(),
             proxies: Vec::new(),
             user_agent: None,
+            languages: Languages::default(),
             base_url: self.url.as_str().into(),
         };
         let (login, password) = (login(number), Secret::new(PASSWORD));

@@ -16,7 +16,7 @@ use tenterhook_engine::{Engine, Invocation, Outcome, ReadyHook};
 use tenterhook_flows::saml::assertion::{self, Source};
 use tenterhook_model::{AppKey, Objects, SamlApp};
 use tenterhook_platform::{
-    Caller, OrgSnapshot,
+    Caller, Languages, OrgSnapshot,
     app_keys::AppKeys,
     saml_apps::{entity_id, sign_on_url},
 };
@@ -185,6 +185,7 @@ fn context(provider: &IdentityProvider, org: &OrgSnapshot) -> Result<SamlContext
         ip_address: "127.0.0.1".to_owned(),
         proxies: Vec::new(),
         user_agent: None,
+        languages: Languages::default(),
         base_url: Arc::clone(&org.base_url),
     };
     Ok(assertion::context(org, app, &caller, &provider.session, &provider.user))

@@ -131,6 +131,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use tenterhook_contract::{Timestamp, id::RequestId};
+    use tenterhook_platform::Languages;
 
     use super::*;
 
@@ -161,6 +162,7 @@ mod tests {
             ip_address: "192.0.2.1".into(),
             proxies: Vec::new(),
             user_agent: None,
+            languages: Languages::default(),
             base_url: "https://id.example.com".into(),
         };
         let url = "https://id.example.com/authorize?".len();

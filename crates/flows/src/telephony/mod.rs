@@ -26,13 +26,12 @@ pub use tenterhook_platform::telephony::PasscodeChannel;
 use tenterhook_platform::{
     Caller, HookRun, OrgSnapshot, Pause, Paused, Platform, Resumed, Run,
     events::user_target,
+    language_for,
     telephony::{Guard, RenderedText},
 };
 
 use event::Sending;
 
-/// The locale of a message to a user without one.
-const LOCALE_DEFAULT: &str = "en";
 /// When a caller may try again that was turned away because too many calls are open.
 const RETRY_WHEN_FULL: Duration = Duration::from_secs(1);
 /// The reason of a failure: the service says that it could not deliver the message.
@@ -57,7 +56,8 @@ pub struct Message<'a> {
     pub passcode: &'a Passcode,
     /// When the code expires.
     pub expires: Timestamp,
-    /// The language of the message, such as `de_AT`; the user's when absent.
+    /// The language of the message, such as `de_AT`. When absent, that of the user's profile (`preferredLanguage`, then `locale`), else
+    /// the first one of the caller's `Accept-Language` for which there is a text, else English: [`language_for`].
     pub locale: Option<&'a str>,
     /// The request that needs it.
     pub caller: &'a Caller,
@@ -117,7 +117,10 @@ pub async fn send(platform: &Platform, org: &OrgSnapshot, message: Message<'_>) 
             };
         }
     }
-    let locale = message.locale.or_else(|| message.user.profile.locale()).unwrap_or(LOCALE_DEFAULT);
+    let texts = platform.telephony().texts();
+    let language =
+        || language_for(&message.user.profile, &message.caller.languages, |it| texts.has(message.channel, it));
+    let locale = &*message.locale.map_or_else(language, Into::into);
     let by_hook = match active_hook(org) {
         Some(hook) => by_hook(platform, org, hook, &message, locale).await,
         None => ByHook::Absent,

@@ -17,7 +17,7 @@ use tenterhook_engine::{BoxFuture, Deadline};
 use tenterhook_flows::telephony::{Delivery, Message, PasscodeChannel, send};
 use tenterhook_model::{ConfigurationObject, ConfigurationWrite, LogEvent, LogResult, Passcode, PhoneNumber, User};
 use tenterhook_platform::{
-    Caller, Parts, Platform,
+    Caller, Languages, Parts, Platform,
     events::user_actor,
     telephony::{
         HandedOver, PasscodeCarrier, PasscodeMessage, PasscodeProvider, SendLimits, TelephonyParts, Twilio,
@@ -43,6 +43,8 @@ struct Phone {
     org: OrgId,
     ada: User,
     service: Service,
+    /// What the requests prefer.
+    languages: Languages,
 }
 
 /// A carrier that does one thing, and notes what it was given.
@@ -121,7 +123,13 @@ impl Phone {
         let made = development_org(&platform).await;
         let org = platform.org_id_by_host(None).unwrap();
         let ada = platform.store().find_user_by_login(&org, &made.user_logins[0]).await.unwrap().unwrap();
-        Self { platform, org, ada, service: Service::start(steps, None).await.unwrap() }
+        Self {
+            platform,
+            org,
+            ada,
+            service: Service::start(steps, None).await.unwrap(),
+            languages: Languages::default(),
+        }
     }
 
     async fn put(&self, hook: InlineHook) {
@@ -139,6 +147,7 @@ impl Phone {
             ip_address: "203.0.113.140".to_owned(),
             proxies: Vec::new(),
             user_agent: None,
+            languages: self.languages.clone(),
             base_url: BASE_URL.into(),
         }
     }
@@ -340,6 +349,30 @@ async fn each_purpose_and_channel_has_its_request_type_and_its_event() {
         let text = document["data"]["messageProfile"]["msgTemplate"].as_str().unwrap();
         assert!(text.contains(CODE), "I5: a call has the text too: {text}");
         assert_eq!(phone.events(event_type).await.len(), 1, "{event_type}");
+    }
+}
+
+/// The user's own language, else that of the request, else English.
+#[tokio::test]
+async fn a_message_is_in_the_language_of_the_user_or_of_the_request() {
+    let mut phone = Phone::with_hook(vec![command(&json!([{ "status": "PENDING" }]))], TelephonyParts::default()).await;
+    let plain = phone.ada.profile.clone();
+    for (number, (own, header, locale, text)) in [
+        (None, "", "en", "your code is"),
+        (None, "ja, de-AT;q=0.9, fr;q=0.8", "DE-AT", "Ihr Code ist"),
+        (None, "ja", "ja", "your code is"),
+        (Some(("preferredLanguage", "fr")), "de", "fr", "votre code est"),
+        (Some(("locale", "it_CH")), "de", "IT-CH", "il suo codice"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        phone.ada.profile = own.map_or(plain.clone(), |(name, value)| plain.clone().with(name, value));
+        phone.languages = Languages::of_header(header);
+        assert_eq!(phone.send().await, Delivery::Sent, "{header}");
+        let message = &phone.documents()[number]["data"]["messageProfile"];
+        assert_eq!(message["locale"], json!(locale), "{own:?} {header}");
+        assert!(message["msgTemplate"].as_str().unwrap().contains(text), "{own:?} {header}: {message}");
     }
 }
 

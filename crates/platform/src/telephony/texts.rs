@@ -6,13 +6,12 @@ use tenterhook_contract::Secret;
 use tenterhook_model::Passcode;
 
 use super::PasscodeChannel;
+use crate::LANGUAGE_DEFAULT;
 
 /// The placeholder of the code.
 const CODE: &str = "${code}";
 /// The placeholder of the org's name.
 const ORG_NAME: &str = "${org.name}";
-/// The language of a user whose own has no text.
-const LANGUAGE_DEFAULT: &str = "en";
 /// Most characters of a text with its placeholders.
 pub const TEXT_CHARACTERS_MAX: usize = 500;
 /// Languages that a list of an operator can have.
@@ -103,6 +102,11 @@ impl MessageTexts {
         Ok(self)
     }
 
+    /// Whether there is a text in this language, such as `de` or `de-AT`: of a region, or of the language alone.
+    pub fn has(&self, channel: PasscodeChannel, language: &str) -> bool {
+        self.of_language(channel, language).is_some()
+    }
+
     /// The text in the user's language, else in English. The name of the org is put in first, so that a name cannot show the code
     /// twice.
     pub fn render(&self, channel: PasscodeChannel, locale: &str, org_name: &str, passcode: &Passcode) -> RenderedText {
@@ -120,15 +124,20 @@ impl MessageTexts {
     }
 
     fn find(&self, channel: PasscodeChannel, locale: &str) -> (&str, &str) {
+        let found = self.of_language(channel, locale).or_else(|| self.of_language(channel, LANGUAGE_DEFAULT));
+        // The texts of a server always have the default language.
+        found.unwrap_or((LANGUAGE_DEFAULT, CODE))
+    }
+
+    fn of_language(&self, channel: PasscodeChannel, locale: &str) -> Option<(&str, &str)> {
         let texts = match channel {
             PasscodeChannel::Sms => &self.sms,
             PasscodeChannel::Voice => &self.voice,
         };
         let whole = normalised(locale);
         let language = whole.split('-').next().unwrap_or_default();
-        let found = [&whole, language, LANGUAGE_DEFAULT].into_iter().find_map(|key| texts.get_key_value(key));
-        // The texts of a server always have the default language.
-        found.map_or((LANGUAGE_DEFAULT, CODE), |(language, text)| (language, text))
+        let found = [&whole, language].into_iter().find_map(|key| texts.get_key_value(key));
+        found.map(|(language, text)| (language.as_str(), text.as_str()))
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tenterhook_contract::{id::RequestId, telephony::TelephonyFlow};
 use tenterhook_flows::telephony::{Delivery, Message, PasscodeChannel, send};
 use tenterhook_model::{Passcode, PhoneNumber};
-use tenterhook_platform::{Caller, events::user_actor};
+use tenterhook_platform::{Caller, Languages, events::user_actor};
 use tenterhook_saml::{
     NameId,
     binding::{MessageKind, redirect},
@@ -414,6 +414,7 @@ async fn no_passcode_and_no_number_is_seen_anywhere() {
         ip_address: "203.0.113.140".to_owned(),
         proxies: Vec::new(),
         user_agent: None,
+        languages: Languages::default(),
         base_url: org.base_url.clone(),
     };
     let (phone, passcode) = (PhoneNumber::parse(number, None).unwrap(), Passcode::parse(code).unwrap());

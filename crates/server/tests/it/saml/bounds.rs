@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tenterhook_contract::id::RequestId;
 use tenterhook_model::SamlApp;
-use tenterhook_platform::Caller;
+use tenterhook_platform::{Caller, Languages};
 use tenterhook_saml::binding::MessageKind;
 
 use super::{
@@ -159,6 +159,7 @@ fn stranger(world: &World) -> Caller {
         ip_address: "127.0.0.1".to_owned(),
         proxies: Vec::new(),
         user_agent: None,
+        languages: Languages::default(),
         base_url: "http://127.0.0.1".into(),
     }
 }

@@ -1,0 +1,141 @@
+//! The language of what a person is told: the person's own, else one that the request asks for (`Accept-Language`, RFC 9110
+//! section 12.5.4), else the default.
+
+use std::{borrow::Cow, cmp::Reverse};
+
+use tenterhook_model::Profile;
+
+/// Most bytes of a header that are read.
+const HEADER_BYTES_MAX: usize = 1_000;
+/// Most languages of a header.
+const LANGUAGES_MAX: usize = 20;
+/// Shortest and longest name of a language in bytes; RFC 5646 section 4.4.1 asks for room for the longest.
+const NAME_BYTES: std::ops::RangeInclusive<usize> = 2..=35;
+/// The language of a person of whom none is known.
+pub const LANGUAGE_DEFAULT: &str = "en";
+
+/// Names of languages such as `de-AT`, the one that is preferred most first.
+///
+/// ```
+/// use tenterhook_platform::Languages;
+/// let languages = Languages::of_header("fr;q=0.8, de-AT, *;q=0.1");
+/// assert_eq!(languages.iter().collect::<Vec<_>>(), ["de-AT", "fr"]);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Languages(Vec<String>);
+
+impl Languages {
+    /// The languages of an `Accept-Language` header. Those with the weight zero, `*`, and what is no name of a language are left out;
+    /// of those with the same weight the first one counts more. Only the first 1,000 bytes and 20 languages are read.
+    pub fn of_header(header: &str) -> Self {
+        let mut end = header.len().min(HEADER_BYTES_MAX);
+        while !header.is_char_boundary(end) {
+            end -= 1;
+        }
+        let read = header.get(..end).unwrap_or_default();
+        let mut languages: Vec<_> = read.split(',').filter_map(weighted).take(LANGUAGES_MAX).collect();
+        languages.sort_by_key(|(weight, _)| Reverse(*weight));
+        Self(languages.into_iter().map(|(_, name)| name.to_owned()).collect())
+    }
+
+    /// Each language, the one that is preferred most first.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+/// The language of what a person is told in this request: `preferredLanguage` of the profile, else `locale` of the profile, else the
+/// first language of the request for which there is a text (`has_text`), else the request's first one, else [`LANGUAGE_DEFAULT`].
+///
+/// ```
+/// use tenterhook_model::Profile;
+/// use tenterhook_platform::{Languages, language_for};
+/// let (ada, request) = (Profile::new("ada", "ada@example.com", "Ada", "Okoye"), Languages::of_header("ja, de"));
+/// assert_eq!(language_for(&ada, &request, |language| language == "de"), "de");
+/// assert_eq!(language_for(&ada.with("locale", "pt_BR"), &request, |language| language == "de"), "pt_BR");
+/// ```
+pub fn language_for<'a>(profile: &'a Profile, request: &'a Languages, has_text: impl Fn(&str) -> bool) -> Cow<'a, str> {
+    // Its form is that of the header (RFC 7643 section 4.1.1).
+    let preferred = profile.preferred_language().and_then(|text| Languages::of_header(text).0.into_iter().next());
+    if let Some(preferred) = preferred {
+        return preferred.into();
+    }
+    let with_text = || request.iter().find(|language| has_text(language));
+    let language = profile.locale().or_else(with_text).or_else(|| request.iter().next());
+    language.unwrap_or(LANGUAGE_DEFAULT).into()
+}
+
+/// Weight in thousandths and name of an element of the header.
+fn weighted(element: &str) -> Option<(u16, &str)> {
+    let mut parts = element.split(';').map(str::trim);
+    let name = parts.next().filter(|name| is_name(name))?;
+    let weight = match parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q="))) {
+        None => 1_000,
+        Some(text) => thousandths(text)?,
+    };
+    (weight > 0).then_some((weight, name))
+}
+
+fn is_name(text: &str) -> bool {
+    NAME_BYTES.contains(&text.len())
+        && text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.split('-').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
+/// A weight of RFC 9110 section 12.4.2: zero to one with three decimals at most.
+fn thousandths(text: &str) -> Option<u16> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    let is_weight =
+        matches!(whole, "0" | "1") && decimals.len() <= 3 && decimals.bytes().all(|byte| byte.is_ascii_digit());
+    let all = is_weight.then(|| format!("{whole}{decimals:0<3}"))?;
+    all.parse().ok().filter(|weight| *weight <= 1_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{prop_assert, proptest};
+
+    use super::*;
+
+    #[test]
+    fn a_header_is_read_by_its_weights() {
+        for (header, expected) in [
+            ("de", &["de"][..]),
+            ("da, en-gb;q=0.8, en;q=0.7", &["da", "en-gb", "en"]),
+            ("en;q=0.7, da, fr;q=0.70, en-GB ; q=0.8", &["da", "en-GB", "en", "fr"]),
+            ("de;q=0, *;q=0.5, fr;q=0.001", &["fr"]),
+            ("de;q=1.1, fr;q=2, it;q=x, es;q=, pt;q=0.1234", &[]),
+            ("", &[]),
+            ("d, -de, de-, de--AT, d€, ${code}", &[]),
+            ("zh-Hant-TW;Q=1.000", &["zh-Hant-TW"]),
+        ] {
+            assert_eq!(Languages::of_header(header).iter().collect::<Vec<_>>(), expected, "{header}");
+        }
+        let many = "de,".repeat(100_000);
+        assert_eq!(Languages::of_header(&many).iter().count(), LANGUAGES_MAX);
+    }
+
+    #[test]
+    fn a_person_has_the_own_language_else_one_of_the_request_with_a_text() {
+        let ada = || Profile::new("ada", "ada@example.com", "Ada", "Okoye");
+        let has_text = |language: &str| ["de", "en"].contains(&language);
+        for (profile, header, expected) in [
+            (ada().with("preferredLanguage", "fr-CA, en;q=0.5").with("locale", "pt_BR"), "de", "fr-CA"),
+            (ada().with("preferredLanguage", "whatever I speak").with("locale", "pt_BR"), "de", "pt_BR"),
+            (ada(), "ja, de;q=0.9, en;q=0.8", "de"),
+            (ada(), "ja, ko", "ja"),
+            (ada(), "", "en"),
+        ] {
+            assert_eq!(language_for(&profile, &Languages::of_header(header), has_text), expected, "{header}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_is_read(header in ".{0,80}|[a-zA-Z0-9;=,.*q -]{0,80}") {
+            for language in Languages::of_header(&header).iter() {
+                prop_assert!(is_name(language), "{}", language);
+            }
+        }
+    }
+}
