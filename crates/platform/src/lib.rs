@@ -3,6 +3,7 @@
 //!
 //! No HTTP and no rules of a flow live here. Start reading at [`Platform`]; a flow pauses with [`Platform::pause`].
 
+mod answer_pace;
 pub mod app_keys;
 pub mod attempts;
 pub mod caller;
@@ -10,7 +11,6 @@ pub mod context;
 pub mod entropy;
 pub mod events;
 mod extension_points;
-mod failed_pace;
 pub mod fair_queue;
 mod following;
 mod host_tokens;
@@ -54,6 +54,7 @@ pub use pause::{HookRun, Pause, Paused, Resumed, Run};
 pub use platform::{ChangeError, FollowSettings, OrgError, Parts, Platform, Settings};
 pub use recording::SystemLogRecorder;
 pub use snapshot::{DEFAULT_SERVER, OrgSnapshot, issuer};
+pub use stranger_registrations::CountedMails;
 /// Why the database did not do something. Whoever answers a request names it here, not in the store.
 pub use tenterhook_store::StoreError;
 pub use token_uses::TokenUses;

@@ -21,8 +21,8 @@ use tokio::time::Instant;
 
 use crate::{
     Network, WiderNetwork,
+    answer_pace::AnswerPace,
     attempts::org_of,
-    failed_pace::FailedPace,
     fair_queue::{Bounds, FairQueue},
     imported_password::ImportedHash,
 };
@@ -44,7 +44,7 @@ static HASHING: LazyLock<Hashing> = LazyLock::new(|| {
 });
 
 /// How long failed sign-ins of this process take.
-static FAILED_PACE: LazyLock<FailedPace> = LazyLock::new(FailedPace::default);
+static FAILED_PACE: LazyLock<AnswerPace> = LazyLock::new(AnswerPace::default);
 
 /// The origin of a password that is hashed.
 #[derive(Clone, Debug)]
@@ -135,7 +135,7 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// From now on failed sign-ins of the org are answered at the moments of [`failed_pace`](crate::failed_pace), so that their time does
+    /// From now on failed sign-ins of the org are answered at the moments of [`answer_pace`](crate::answer_pace), so that their time does
     /// not tell whose wrong passwords are counted in the database. Their step is longer than this one has taken so far.
     pub fn paces_refusals(&self) {
         if let Some((org, began)) = &self.paced {
@@ -144,7 +144,7 @@ impl Verified {
         }
     }
 
-    /// Waits, without a core, until the moment at which a refused sign-in of the org is answered ([`failed_pace`](crate::failed_pace)).
+    /// Waits, without a core, until the moment at which a refused sign-in of the org is answered ([`answer_pace`](crate::answer_pace)).
     /// Whoever refuses calls it, also where the password fits: otherwise the time would tell that it does.
     pub async fn refused(&self) {
         let moment = self.paced.as_ref().and_then(|(org, began)| FAILED_PACE.answered_at(org, *began, Instant::now()));

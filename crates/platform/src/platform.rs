@@ -111,8 +111,9 @@ pub struct Platform {
     settings: Settings,
     pub(crate) hook_types: Arc<HookTypes>,
     refusals: Refusals,
-    stranger_registrations: StrangerRegistrations,
     /// On the heap, because the futures that start a platform hold it.
+    stranger_registrations: Box<StrangerRegistrations>,
+    /// On the heap for the same reason.
     profile_updates: Box<ProfileUpdates>,
     stranger_signatures: StrangerSignatures,
     host_tokens: Arc<HostTokens>,
@@ -177,7 +178,7 @@ impl Platform {
             entropy,
             hook_types,
             refusals: Refusals::new(),
-            stranger_registrations: StrangerRegistrations::new(),
+            stranger_registrations: Box::new(StrangerRegistrations::new()),
             profile_updates: Box::default(),
             stranger_signatures: StrangerSignatures::new(),
             host_tokens: Arc::default(),

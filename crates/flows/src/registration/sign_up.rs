@@ -16,7 +16,7 @@ use tenterhook_contract::{
 use tenterhook_engine::Origin;
 use tenterhook_model::{EnrollmentPolicy, Password, Profile, SignInCounts, User, UserStatus};
 use tenterhook_platform::{
-    Caller, OrgSnapshot, Pause, Platform,
+    Caller, CountedMails, OrgSnapshot, Pause, Platform,
     attempts::key,
     events::{ACTIVATE_USER, ADD_MEMBER, CREATE_USER, Event, login_actor, named_target, user_actor, user_target},
     mail::{MailAddress, MailKind, MailPlace, MailRefused},
@@ -191,13 +191,21 @@ impl Registering<'_> {
     async fn run(&self, attributes: Attributes, password: &Secret, commitment: &Commitment) -> Result<SignedUp, Ended> {
         let Self { platform, org, caller, policy, .. } = *self;
         let (login, verifies) = (self.login.as_str(), policy.rule.email_verification);
-        if !platform.may_register(&org.org.id, caller, &people(login, &self.email)) {
-            return Err(self.not(TOO_MANY_ATTEMPTS, NotSignedUp::TooManyAttempts));
+        let people = people(login, &self.email);
+        if !platform.may_register(&org.org.id, caller, &people) {
+            return Err(self.too_many());
         }
         self.check_room().await?;
+        let mails = if verifies {
+            Some(platform.count_mails(&org.org.id, caller, people).ok_or_else(|| self.too_many())?)
+        } else {
+            None
+        };
         if self.is_reserved(login) {
             // It has an owner, whether there is a row of it yet or not.
-            return Err(if verifies { self.ended(LOGIN_TAKEN, self.mail_sent()) } else { self.taken() });
+            let Some(mails) = mails else { return Err(self.taken()) };
+            mails.may_be_sent();
+            return Err(self.ended(LOGIN_TAKEN, self.mail_sent()));
         }
         if verifies {
             // So that no hook is called in vain. The place is not kept: many slow hooks would hold the whole queue.
@@ -220,7 +228,10 @@ impl Registering<'_> {
         };
         // Where addresses are verified, whether the login is free shows when the user is added, and only its owner is told: until
         // then nothing depends on it.
-        let verifying = if verifies { Some(self.verifying(&profile, to)?) } else { None };
+        let verifying = match mails {
+            Some(mails) => Some(self.verifying(&profile, to, mails)?),
+            None => None,
+        };
         if self.is_reserved(&profile.login) {
             let is_told = verifying.is_none();
             return Err(if is_told {
@@ -232,7 +243,10 @@ impl Registering<'_> {
         let user = self.new_user(profile, hash, verifying.is_none());
         commitment.begin();
         match verifying {
-            Some(verifying) => self.create_unverified(user, verifying).await,
+            // A free login costs a commit more than one that is taken.
+            Some(verifying) => {
+                platform.paced_registration(&org.org.id, Box::pin(self.create_unverified(user, verifying))).await
+            }
             None => self.create(user).await,
         }
     }
@@ -276,14 +290,13 @@ impl Registering<'_> {
     }
 
     /// What the mail needs: the people whom the hook has put in the place of the form's get no more mails than others.
-    fn verifying(&self, profile: &Profile, to: MailAddress) -> Result<Verifying, Ended> {
-        let of_form = people(&self.login, &self.email);
-        let mut others = people(&profile.login, &profile.email);
-        others.retain(|person| !of_form.contains(person));
-        if !self.platform.may_register_for(&self.org.org.id, self.caller, &others) {
-            return Err(self.not(TOO_MANY_ATTEMPTS, NotSignedUp::TooManyAttempts));
+    fn verifying(&self, profile: &Profile, to: MailAddress, mut mails: CountedMails<'_>) -> Result<Verifying, Ended> {
+        if !mails.add(people(&profile.login, &profile.email)) {
+            return Err(self.too_many());
         }
-        Ok(Verifying { place: self.place_of_mail()?, to })
+        let place = self.place_of_mail()?;
+        mails.may_be_sent();
+        Ok(Verifying { place, to })
     }
 
     fn place_of_mail(&self) -> Result<MailPlace, Ended> {
@@ -394,6 +407,10 @@ impl Registering<'_> {
         let messages = FormMessages { fields: vec![(LOGIN.to_owned(), TAKEN.to_owned())], form: Vec::new() };
         let refused = Refused { messages: placed(self.form, messages), by: RefusedBy::Validation };
         self.not(LOGIN_TAKEN, NotSignedUp::Refused(refused))
+    }
+
+    fn too_many(&self) -> Ended {
+        self.not(TOO_MANY_ATTEMPTS, NotSignedUp::TooManyAttempts)
     }
 
     fn failed(&self, reason: Reason) -> Ended {

@@ -12,7 +12,7 @@ use tenterhook_platform::{
 };
 use tenterhook_store::StoreError;
 
-use super::{JUDGED_MAX, NewPassword, lifecycle, login_taken, new_user, read_profile};
+use super::{JUDGED_MAX, NewPassword, lifecycle, login_taken, new_user, read_profile, unverified::take_place};
 use crate::{
     administrator::ManagementError,
     request::{BLANK, INVALID},
@@ -145,14 +145,12 @@ impl<'a> Import<'a> {
     /// meanwhile.
     async fn add_in_place_of(&self, earlier: &User, profile: Profile) -> Result<bool, ManagementError> {
         let user = self.armed_user(profile).await?;
-        match self.platform.store().replace_unverified_user(earlier, &user, &[], None).await {
-            Ok(Some(_)) => {}
-            Ok(None) | Err(StoreError::Duplicate { .. }) => return Ok(false),
-            Err(error) => return Err(error.into()),
+        let is_added = take_place(self.platform, earlier, &user, None).await?;
+        if is_added {
+            self.log(DELETE_USER, earlier);
+            self.log(CREATE_USER, &user);
         }
-        self.log(DELETE_USER, earlier);
-        self.log(CREATE_USER, &user);
-        Ok(true)
+        Ok(is_added)
     }
 
     async fn armed_user(&self, profile: Profile) -> Result<User, ManagementError> {

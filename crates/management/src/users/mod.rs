@@ -6,6 +6,7 @@ pub mod import;
 mod lifecycle;
 mod password_hash;
 mod request;
+mod unverified;
 
 use serde_json::{Map, Value};
 use tenterhook_contract::{
@@ -19,7 +20,7 @@ use tenterhook_model::{
 };
 use tenterhook_platform::{
     Platform,
-    events::{CREATE_USER, UPDATE_PROFILE, user_target},
+    events::{CREATE_USER, DELETE_USER, UPDATE_PROFILE, user_target},
     mail::MailPlace,
     passwords::{PasswordError, hash_password},
 };
@@ -31,10 +32,13 @@ use crate::{
     request::{BLANK, Submitted},
 };
 
-use self::request::{MODEL, PROVIDER, UserDraft};
 pub use self::{
     password_hash::HashRequest,
     request::{HookRequest, PasswordRequest, UserRequest, provider_of, user_type_of},
+};
+use self::{
+    request::{MODEL, PROVIDER, UserDraft},
+    unverified::{add_user, find_unverified},
 };
 pub use lifecycle::{
     Activated, LinkDelivery, activate, change_password, delete, expire_with_temporary, reactivate, reset_password,
@@ -63,7 +67,7 @@ pub enum ProfileChange {
     Merge,
 }
 
-/// Creates a user. One who is activated and has no password gets a link by mail that sets one, where a mail server is configured.
+/// Creates a user, also in the place of somebody who has signed up with the login and waits for the verification of the address. One who is activated and has no password gets a link by mail that sets one, where a mail server is configured.
 ///
 /// # Errors
 /// Everything that is wrong with the request or the profile; a login that is taken.
@@ -79,7 +83,11 @@ pub async fn create(
     let UserDraft { profile, password, .. } = draft;
     let org = org_of(platform, administrator)?;
     let profile = read_profile(profile.unwrap_or_default(), &org.profile_schema, None)?;
-    check_room_for_user(platform, &org).await?;
+    if let Err(full) = check_room_for_user(platform, &org).await
+        && find_unverified(platform, &org.org.id, &profile.login).await?.is_none()
+    {
+        return Err(full);
+    }
     if activate
         && password.is_none()
         && let Some(place) = lifecycle::place_of_mail(platform, administrator, None)?
@@ -102,9 +110,8 @@ async fn invite(
     lifecycle::follow(&mut user, UserTransition::Provision, platform.now())?;
     let to = lifecycle::address_of(&user)?;
     let issued = platform.new_link(&administrator.caller.base_url, &user, LinkPurpose::Activation);
-    platform.store().register_user(&user, &[], Some(&issued.link)).await?;
-    let (event_type, message) = CREATE_USER;
-    log_change(platform, administrator, event_type, message, user_target(&user));
+    let replaced = add_user(platform, &user, Some(&issued.link)).await?;
+    log_added(platform, administrator, &user, replaced.as_ref());
     lifecycle::log_transition(platform, administrator, UserTransition::Provision, &user);
     lifecycle::mail_link(administrator, place, (to, &user), &issued);
     Ok(user)
@@ -120,10 +127,19 @@ async fn add(
     let (unix_ms, random) = platform.id_parts();
     let id = UserId::from_parts(unix_ms, random);
     let user = new_user(platform, administrator.token.org_id.clone(), id, profile, password, activate).await?;
-    platform.store().insert_user(&user).await?;
-    let (event_type, message) = CREATE_USER;
-    log_change(platform, administrator, event_type, message, user_target(&user));
+    let replaced = add_user(platform, &user, None).await?;
+    log_added(platform, administrator, &user, replaced.as_ref());
     Ok(user)
+}
+
+/// Logs a user who was added, perhaps in the place of another one.
+fn log_added(platform: &Platform, administrator: &Administrator, user: &User, replaced: Option<&User>) {
+    if let Some(replaced) = replaced {
+        let (event_type, message) = DELETE_USER;
+        log_change(platform, administrator, event_type, message, user_target(replaced));
+    }
+    let (event_type, message) = CREATE_USER;
+    log_change(platform, administrator, event_type, message, user_target(user));
 }
 
 /// The user that the org's API tokens belong to (`clients.md` section 1): one for all of them, without a password,

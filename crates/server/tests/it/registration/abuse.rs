@@ -48,6 +48,21 @@ async fn registrations_of_a_network_are_bounded_and_others_go_on() {
 }
 
 #[tokio::test]
+async fn attempts_from_one_network_keep_nobody_out_of_another() {
+    let world = World::start().await;
+    let enrollment = Enrollment::new(&world).await;
+    let service = Service::start(Behaviour::json(&json!({ "error": {} }))).await;
+    let hook = enrollment.hook(service.address).await;
+    enrollment.set(&json!({ "preRegistrationInlineHooks": [{ "inlineHookId": hook }] })).await;
+    for number in 0..12 {
+        let status = if number < 10 { 400 } else { 429 };
+        assert_eq!(enrollment.register(&noor(&json!({}))).await.status, status, "{number}");
+    }
+    service.behave(Behaviour::json(&json!({})));
+    assert_eq!(enrollment.register_from("192.0.2.2", &noor(&json!({}))).await.status, 200, "the owner");
+}
+
+#[tokio::test]
 async fn a_large_form_is_refused_before_it_is_read() {
     let world = World::start().await;
     let enrollment = Enrollment::new(&world).await;

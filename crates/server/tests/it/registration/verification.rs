@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tenterhook_engine::BoxFuture;
 use tenterhook_flows::registration::unverified::UnverifiedUsers;
 use tenterhook_management::users::import::{Armed, Import, Progress};
+use tenterhook_model::{Org, OrgLimits};
 use tenterhook_platform::mail::{MAILS_PER_ORG_MAX, Mail, MailCarrier, MailKind, Undelivered};
 use tenterhook_testkit::{clock::StandingClock, wait::until};
 
@@ -163,6 +164,43 @@ async fn a_person_gets_so_many_mails_from_however_many_networks() {
     }
     assert_eq!(enrollment.register_from("192.0.2.99", &noor(&json!({}))).await.status, 429);
     assert_eq!(mails.all(10).await.len(), 10);
+}
+
+/// Otherwise anybody could fill the owner's mailbox, and keep the owner from signing up meanwhile.
+#[tokio::test]
+async fn a_network_takes_few_of_the_mails_of_a_person_and_what_causes_none_takes_none() {
+    let mails = Kept::default();
+    let world = World::with_mail(Arc::new(mails.clone())).await;
+    let enrollment = Enrollment::new(&world).await;
+    let service = Service::start(Behaviour::json(&json!({ "error": {} }))).await;
+    let hooks = json!([{ "inlineHookId": enrollment.hook(service.address).await }]);
+    let verification = json!({ "emailVerification": true });
+    enrollment.set(&json!({ "activationRequirements": verification, "preRegistrationInlineHooks": hooks })).await;
+    let register = async |network: &str| enrollment.register_from(network, &noor(&json!({}))).await.status.as_u16();
+    for _ in 0..5 {
+        assert_eq!(register("192.0.2.1").await, 400, "the hook refuses");
+    }
+    service.behave(Behaviour::json(&json!({})));
+    for status in [200, 200, 200, 429, 429] {
+        assert_eq!(register("192.0.2.1").await, status);
+    }
+    assert_eq!(service.received().len(), 8, "nothing is asked in vain");
+    assert_eq!(register("192.0.2.2").await, 200, "the owner is in another network");
+    assert_eq!(mails.all(4).await.len(), 4);
+}
+
+/// A free username costs a commit more than one that is taken.
+#[tokio::test]
+async fn a_registration_that_must_not_tell_who_has_a_user_is_answered_at_set_moments() {
+    let mails = Kept::default();
+    let world = World::with_mail(Arc::new(mails.clone())).await;
+    let org = world.platform.org_by_host(None).unwrap().org.id.clone();
+    let enrollment = Enrollment::new(&world).await;
+    assert_eq!(enrollment.register(&noor(&json!({ "email": "told@partner.example" }))).await.status, 200);
+    assert_eq!(world.platform.registration_step(&org), None, "the form says whether a username is taken");
+    enrollment.set(&json!({ "activationRequirements": { "emailVerification": true } })).await;
+    assert_eq!(enrollment.register(&noor(&json!({ "email": "ada@example.com" }))).await.status, 200);
+    assert!(world.platform.registration_step(&org).is_some());
 }
 
 #[tokio::test]
@@ -402,4 +440,51 @@ async fn a_stranger_who_has_signed_up_keeps_nobody_from_being_imported() {
     assert_eq!(world.send("GET", &link, &[], b"").await.status, 404);
     let deleted = world.events("user.lifecycle.delete.completed").await;
     assert_eq!((deleted.len(), &deleted[0]["target"][0]["id"]), (1, &pending["id"]));
+}
+
+#[tokio::test]
+async fn a_stranger_who_has_signed_up_keeps_no_administrator_from_creating_the_user() {
+    let mails = Kept::default();
+    let world = World::with_mail(Arc::new(mails.clone())).await;
+    let visitors =
+        world.api("POST", "/api/v1/groups", Some(&json!({ "profile": { "name": "Visitors" } }))).await.json();
+    let enrollment = verifying(&world, &json!({ "targetGroupIds": [visitors["id"]] })).await;
+    let profile = json!({ "login": LOGIN, "email": LOGIN, "firstName": "Noor", "lastName": "Created" });
+    let with_password = json!({ "profile": profile, "credentials": { "password": { "value": "Owners-1-lantern" } } });
+    let cases = [
+        ("/api/v1/users?activate=false", &with_password, "STAGED"),
+        ("/api/v1/users", &json!({ "profile": profile }), "PROVISIONED"),
+        ("/api/v1/users", &with_password, "ACTIVE"),
+    ];
+    // Its limit takes no stranger's side either.
+    let org = world.platform.org_by_host(None).unwrap().org.clone();
+    let users = world.platform.store().count_users(&org.id).await.unwrap() + 1;
+    let limits = OrgLimits { users: Some(u32::try_from(users).unwrap()), ..org.limits };
+    world.platform.update_org(&org, &Org { limits, ..org.clone() }).await.unwrap();
+    for (number, (path, body, status)) in cases.into_iter().enumerate() {
+        assert_eq!(enrollment.register_from(&format!("192.0.2.{number}"), &noor(&json!({}))).await.status, 200);
+        let is_last = |mail: &&Mail| mail.kind == MailKind::EmailVerification;
+        until("the mail was sent", || world.platform.mailer().queued() == 0).await;
+        let link = link(&world, mails.all(1).await.iter().rfind(is_last).unwrap());
+        let pending = enrollment.user(LOGIN).await.unwrap();
+        let created = world.api("POST", path, Some(body)).await;
+        assert_eq!((created.status.as_u16(), &created.json()["status"]), (200, &json!(status)), "{}", created.text());
+        let user = enrollment.user(LOGIN).await.unwrap();
+        assert_ne!(user["id"], pending["id"]);
+        assert_eq!((&user["id"], &user["profile"]["lastName"]), (&created.json()["id"], &json!("Created")));
+        let groups = world.api("GET", &format!("/api/v1/users/{LOGIN}/groups"), None).await.json();
+        assert_eq!(groups.as_array().unwrap().len(), 1, "nothing of the stranger's is left: {groups}");
+        assert_eq!(world.send("GET", &link, &[], b"").await.status, 404);
+        let deleted = world.events("user.lifecycle.delete.completed").await;
+        let of_pending = deleted.iter().find(|event| event["target"][0]["id"] == pending["id"]).unwrap();
+        let added = world.events("user.lifecycle.create").await;
+        let of_created = added.iter().find(|event| event["target"][0]["id"] == user["id"]).unwrap();
+        assert_eq!(of_pending["actor"], of_created["actor"], "it is the administrator's doing");
+        let again = world.api("POST", path, Some(body)).await;
+        assert!(again.status == 400 && again.text().contains("E0000001"), "its login is taken: {}", again.text());
+        for _ in 0..2 {
+            world.api("DELETE", &format!("/api/v1/users/{LOGIN}"), None).await;
+        }
+    }
+    assert_eq!(enrollment.user(LOGIN).await, None);
 }
