@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
-use tenterhook_model::{EXPRESSION_ELEMENTS_MAX, EXPRESSION_RESULT_BYTES_MAX, Expression, Inputs, Template};
+use tenterhook_model::{AuthenticationMethod, EXPRESSION_ELEMENTS_MAX, EXPRESSION_RESULT_BYTES_MAX, Expression, Inputs, Template};
 
 fn is_bounded(value: &Value) -> bool {
     match value {
@@ -16,7 +16,7 @@ fn is_bounded(value: &Value) -> bool {
 
 fuzz_target!(|text: &str| {
     let profile = json!({ "text": text, "list": [text, 1, null, true], "number": 1.5 });
-    let inputs = Inputs { app_user: profile.as_object(), user_name: Some(text), amr: Some(&["pwd"]), ..Inputs::default() };
+    let inputs = Inputs { app_user: profile.as_object(), user_name: Some(text), amr: Some(&[AuthenticationMethod::Password]), ..Inputs::default() };
     let characters = text.chars().count();
     let template = match Template::parse(text) {
         Ok(template) => template,

@@ -266,7 +266,7 @@ pub async fn close_session(
     open: &OpenSession,
     commitment: &Commitment,
 ) -> Result<(), StoreError> {
-    let OpenSession { session, user } = open;
+    let OpenSession { session, user, .. } = open;
     commitment.begin();
     if platform.store().remove_session(&org.org.id, &session.id).await? {
         let (event_type, message) = SESSION_END;

@@ -41,7 +41,7 @@ pub async fn refresh(
 /// # Errors
 /// When there is none that has not ended.
 pub async fn close(platform: &Platform, administrator: &Administrator, id: &str) -> Result<(), ManagementError> {
-    let OpenSession { session, user } = get(platform, administrator, id).await?;
+    let OpenSession { session, user, .. } = get(platform, administrator, id).await?;
     if !platform.store().remove_session(&session.org_id, &session.id).await? {
         return Err(not_found(id));
     }

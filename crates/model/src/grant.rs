@@ -7,7 +7,7 @@ use tenterhook_contract::{
     token::ProtocolRequest,
 };
 
-use crate::VerifiedFactor;
+use crate::{AuthenticationMethod, FactorType, VerifiedFactor};
 
 /// A sign-in session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,16 @@ pub struct Session {
     pub signed_in_for: Option<String>,
 }
 
+impl Session {
+    /// How the user has signed in.
+    pub const fn methods(&self) -> &'static [AuthenticationMethod] {
+        AuthenticationMethod::of_sign_in(match self.factor {
+            Some(factor) => Some(factor.factor_type),
+            None => None,
+        })
+    }
+}
+
 /// An authorization code and the tokens that it will be exchanged for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -60,6 +70,9 @@ pub struct AuthorizationCode {
     pub scopes: Vec<String>,
     /// The rule that matched, for lifetimes.
     pub rule_id: RuleId,
+    /// [`Session::factor`] of the session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub factor: Option<VerifiedFactor>,
     /// The authorization request, for `originalGrant` of a later refresh.
     pub authorization_request: ProtocolRequest,
     /// The frozen tokens (`token.md` 1) as JSON; encrypted at rest because it holds values a hook added.
@@ -91,6 +104,8 @@ pub struct IssuedAccessToken {
     pub user_id: UserId,
     /// When it ends.
     pub expires: Timestamp,
+    /// The factor that was verified at the sign-in with which its grant began.
+    pub factor: Option<FactorType>,
 }
 
 /// A refresh token. All tokens of one grant are a family, revoked together when one is used twice.
@@ -123,6 +138,9 @@ pub struct RefreshToken {
     pub authorization_request: ProtocolRequest,
     /// When the user signed in, for `auth_time`.
     pub auth_time: Timestamp,
+    /// [`Session::factor`] of that sign-in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub factor: Option<VerifiedFactor>,
     /// When it was issued.
     pub created: Timestamp,
     /// When it ends: lifetime and idle window together.

@@ -8,6 +8,7 @@ mod api_token;
 mod app_key;
 mod app_members;
 mod assignment;
+mod authentication_method;
 mod authn_token;
 mod authorization_server;
 mod client;
@@ -49,6 +50,7 @@ pub use api_token::{ApiToken, HOST_POINTS_MAX, TokenRole};
 pub use app_key::AppKey;
 pub use app_members::{AppHide, AppTold, UserNameTemplate};
 pub use assignment::{AppGroup, AppUser, Assigned};
+pub use authentication_method::AuthenticationMethod;
 pub use authn_token::{AuthnPurpose, AuthnToken};
 pub use authorization_server::{
     AuthorizationServer, ClaimDefinition, ClaimSource, ClaimTarget, KeyRotation, Scope, SigningKey,

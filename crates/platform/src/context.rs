@@ -31,8 +31,8 @@ pub fn user_context(org: &OrgSnapshot, user: &User) -> UserContext {
     }
 }
 
-/// `data.context.session`.
-pub fn session_context(org: &OrgSnapshot, session: &Session, user: &User) -> SessionContext {
+/// `data.context.session`. `mfa_active` says whether the user has an active factor.
+pub fn session_context(org: &OrgSnapshot, session: &Session, user: &User, mfa_active: bool) -> SessionContext {
     SessionContext {
         id: session.id.clone(),
         user_id: user.id.clone(),
@@ -41,9 +41,9 @@ pub fn session_context(org: &OrgSnapshot, session: &Session, user: &User) -> Ses
         expires_at: session.expires.whole_seconds(),
         status: "ACTIVE",
         last_password_verification: Some(session.last_password_verification.whole_seconds()),
-        last_factor_verification: None,
-        amr: vec!["PASSWORD".to_owned()],
+        last_factor_verification: session.factor.map(|factor| factor.at.whole_seconds()),
+        amr: session.methods().iter().map(|method| method.hook_name().to_owned()).collect(),
         idp: IdentityProviderContext { id: org.org.id.to_string(), kind: "OKTA" },
-        mfa_active: false,
+        mfa_active,
     }
 }

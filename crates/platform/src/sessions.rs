@@ -11,9 +11,6 @@ const SESSION_SECONDS: i64 = 2 * 3_600;
 /// Longest value of a cookie that is looked up.
 const COOKIE_BYTES_MAX: usize = 100;
 
-/// The methods of every session (RFC 8176).
-pub const SESSION_METHODS: [&str; 1] = ["pwd"];
-
 /// When a session that begins now ends.
 pub fn session_end(now: Timestamp) -> Timestamp {
     now.plus_seconds(SESSION_SECONDS)
@@ -26,6 +23,8 @@ pub struct OpenSession {
     pub session: Session,
     /// Its user.
     pub user: User,
+    /// Whether the user has an active factor.
+    pub mfa_active: bool,
 }
 
 impl Platform {
@@ -56,16 +55,17 @@ impl Platform {
     /// When the store fails.
     pub async fn refresh_session(&self, open: OpenSession) -> Result<Option<OpenSession>, StoreError> {
         let now = self.now();
-        let OpenSession { session, user } = open;
+        let OpenSession { session, user, mfa_active } = open;
         let session = Session { expires: session.expires.max(session_end(now)), ..session };
         let is_there = self.store().extend_session(&session, now).await?;
-        Ok(is_there.then_some(OpenSession { session, user }))
+        Ok(is_there.then_some(OpenSession { session, user, mfa_active }))
     }
 
     async fn with_user(&self, org: &OrgSnapshot, found: Option<Session>) -> Result<Option<OpenSession>, StoreError> {
         let Some(session) = found else { return Ok(None) };
         let user = self.store().find_user(&org.org.id, &session.user_id).await?;
-        let user = user.filter(|user| user.status == UserStatus::Active);
-        Ok(user.map(|user| OpenSession { session, user }))
+        let Some(user) = user.filter(|user| user.status == UserStatus::Active) else { return Ok(None) };
+        let mfa_active = self.store().has_active_factor(&org.org.id, &user.id).await?;
+        Ok(Some(OpenSession { session, user, mfa_active }))
     }
 }

@@ -396,6 +396,8 @@ pub(crate) mod access_token {
         pub(crate) expires_us: i64,
         /// Null when only its revocation is known, and in rows of older versions.
         pub(crate) user_id: Option<String>,
+        /// The type of the factor that was verified at the sign-in.
+        pub(crate) factor: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -3,7 +3,8 @@
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, Select, UpdateMany,
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
+    Select, UpdateMany,
     sea_query::{Expr, ExprTrait as _, SimpleExpr},
 };
 use tenterhook_contract::{
@@ -94,6 +95,12 @@ impl Store {
         let place = |factor: &Factor| FactorType::ALL.iter().position(|known| *known == factor.method.factor_type());
         factors.sort_by_key(place);
         Ok(factors)
+    }
+
+    /// Whether a user has an active factor.
+    pub async fn has_active_factor(&self, org: &OrgId, user: &UserId) -> Result<bool, StoreError> {
+        let active = of_user(org, user).filter(Column::Status.eq(FactorStatus::Active.as_str()));
+        Ok(active.count(&self.connections.reader).await? > 0)
     }
 
     /// The factor of a user with this id.

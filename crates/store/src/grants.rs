@@ -6,7 +6,7 @@ use sea_orm::{
     sea_query::{Expr, OnConflict, SimpleExpr},
 };
 use tenterhook_contract::{Secret, Timestamp, id::OrgId};
-use tenterhook_model::{AuthorizationCode, CodeState, IssuedAccessToken, RefreshToken, RefreshTokenState};
+use tenterhook_model::{AuthorizationCode, CodeState, FactorType, IssuedAccessToken, RefreshToken, RefreshTokenState};
 
 use crate::{
     Lapsed, Standing, Store, StoreError,
@@ -357,6 +357,7 @@ impl Store {
             revoked: Set(true),
             expires_us: Set(expires.as_micros()),
             user_id: Set(None),
+            factor: Set(None),
         };
         let known = OnConflict::columns([access_token::Column::OrgId, access_token::Column::Jti])
             .update_column(access_token::Column::Revoked)
@@ -364,6 +365,15 @@ impl Store {
         let insert = access_token::Entity::insert(row).on_conflict(known);
         insert.exec_without_returning(&self.connections.writer).await?;
         Ok(())
+    }
+
+    /// The factor that was verified at the sign-in for which an access token was issued.
+    pub async fn factor_of_access_token(&self, org: &OrgId, jti: &str) -> Result<Option<FactorType>, StoreError> {
+        let key = (org.to_string(), jti.to_owned());
+        let row = access_token::Entity::find_by_id(key).one(&self.connections.reader).await?;
+        let unknown =
+            |()| StoreError::Unreadable { what: "access token", why: "its factor has no known type".to_owned() };
+        row.and_then(|row| row.factor).map(|name| name.parse().map_err(unknown)).transpose()
     }
 
     /// Whether an access token was revoked.
@@ -439,7 +449,7 @@ async fn record_access(
     connection: &impl ConnectionTrait,
     org: &OrgId,
     code_sha256: Option<&str>,
-    IssuedAccessToken { jti, user_id, expires }: &IssuedAccessToken,
+    IssuedAccessToken { jti, user_id, expires, factor }: &IssuedAccessToken,
 ) -> Result<(), StoreError> {
     let row = access_token::ActiveModel {
         org_id: Set(org.to_string()),
@@ -448,6 +458,7 @@ async fn record_access(
         revoked: Set(false),
         expires_us: Set(expires.as_micros()),
         user_id: Set(Some(user_id.to_string())),
+        factor: Set(factor.map(|factor| factor.as_str().to_owned())),
     };
     access_token::Entity::insert(row).exec_without_returning(connection).await?;
     Ok(())

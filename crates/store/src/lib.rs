@@ -36,6 +36,7 @@ mod log_writer;
 mod master_keys;
 mod migrated;
 mod migration;
+mod migration_access_factor;
 mod migration_authn;
 mod migration_changes;
 mod migration_factors;

@@ -8,6 +8,7 @@ use sea_orm::{
 
 use crate::{
     log_marks::STRETCH_US,
+    migration_access_factor::AccessFactor,
     migration_authn::AuthnTokens,
     migration_changes::Changes,
     migration_factors::Factors,
@@ -29,7 +30,7 @@ use crate::{
 };
 
 /// All steps, in their order. A new one is added at the end.
-pub(crate) const STEPS: [&dyn Step; 23] = [
+pub(crate) const STEPS: [&dyn Step; 24] = [
     &Foundation,
     &Expiry,
     &ConfigurationMark,
@@ -53,6 +54,7 @@ pub(crate) const STEPS: [&dyn Step; 23] = [
     &UnverifiedUsers,
     &Factors,
     &Proofs,
+    &AccessFactor,
 ];
 
 struct Foundation;

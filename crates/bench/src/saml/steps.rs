@@ -166,6 +166,7 @@ async fn built(provider: &IdentityProvider, org: &OrgSnapshot) -> Result<Asserti
         org: &org.org,
         app,
         user: &provider.user,
+        methods: provider.session.methods(),
         assigned: None,
         recipient: &app.recipient,
         session_index: "id0123456789abcdef0123456789abcdef",
@@ -188,7 +189,7 @@ fn context(provider: &IdentityProvider, org: &OrgSnapshot) -> Result<SamlContext
         languages: Languages::default(),
         base_url: Arc::clone(&org.base_url),
     };
-    Ok(assertion::context(org, app, &caller, &provider.session, &provider.user))
+    Ok(assertion::context(org, app, &caller, (&provider.session, &provider.user, false)))
 }
 
 fn response(org: &OrgSnapshot, assertion: Assertion) -> Result<Response, Error> {

@@ -207,6 +207,7 @@ async fn authorize_checked(
         refresh_token_id: refresh_token_id.clone(),
         nonce: parameters.get("nonce"),
         auth_time,
+        factor: session.factor,
         caller,
     };
     let subject = mint::mint(platform, &minting).await?;
@@ -223,6 +224,7 @@ async fn authorize_checked(
         code_challenge,
         scopes,
         rule_id: rule.id.clone(),
+        factor: session.factor,
         authorization_request: request,
         frozen_tokens: freeze(subject, auth_time)?,
         refresh_token_id,

@@ -5,10 +5,10 @@ use serde_json::{Map, Value, json};
 use tenterhook_contract::{Timestamp, token::TokenDraft};
 use tenterhook_engine::Entropy;
 use tenterhook_model::{
-    AppInput, ClaimDefinition, ClaimSource, ClaimTarget, Group, Inputs, OAuthClient, Org, Status, TooManyGroups, User,
-    user_name_at,
+    AppInput, AuthenticationMethod, ClaimDefinition, ClaimSource, ClaimTarget, FactorType, Group, Inputs, OAuthClient,
+    Org, Status, TooManyGroups, User, user_name_at,
 };
-use tenterhook_platform::{entropy::random_bytes, sessions::SESSION_METHODS};
+use tenterhook_platform::entropy::random_bytes;
 use tenterhook_store::{Store, StoreError};
 
 use super::error::{OAuthError, OAuthErrorCode};
@@ -46,6 +46,7 @@ impl UserAtApp {
         org: &'a Org,
         (client, user): (&'a OAuthClient, Option<&'a User>),
         groups: &'a [Group],
+        factor: Option<FactorType>,
     ) -> Inputs<'a> {
         Inputs {
             user,
@@ -54,7 +55,7 @@ impl UserAtApp {
             user_name: self.user_name.as_deref(),
             groups: Some(groups),
             org: Some(org),
-            amr: user.map(|_| SESSION_METHODS.as_slice()),
+            amr: user.map(|_| AuthenticationMethod::of_sign_in(factor)),
         }
     }
 }
@@ -73,6 +74,8 @@ pub(crate) struct ClaimsSource<'a> {
     pub(crate) scopes: &'a [String],
     pub(crate) nonce: Option<&'a str>,
     pub(crate) auth_time: Option<Timestamp>,
+    /// The factor that was verified at the sign-in.
+    pub(crate) factor: Option<FactorType>,
     pub(crate) definitions: &'a [&'a ClaimDefinition],
     pub(crate) entropy: &'a dyn Entropy,
 }
@@ -110,7 +113,9 @@ impl ClaimsSource<'_> {
         claims.insert("iss".to_owned(), json!(self.issuer));
         claims.insert("aud".to_owned(), json!(self.client.id));
         claims.insert("jti".to_owned(), json!(self.token_id("ID")));
-        claims.insert("amr".to_owned(), json!(SESSION_METHODS));
+        let methods: Vec<_> =
+            AuthenticationMethod::of_sign_in(self.factor).iter().map(|method| method.code()).collect();
+        claims.insert("amr".to_owned(), json!(methods));
         claims.insert("idp".to_owned(), json!(self.org.id));
         if let Some(nonce) = self.nonce {
             claims.insert("nonce".to_owned(), json!(nonce));
@@ -133,7 +138,7 @@ impl ClaimsSource<'_> {
         let of_token =
             |definition: &&ClaimDefinition| definition.target == target && definition.always_include_in_token;
         let definitions = self.definitions.iter().copied().filter(of_token);
-        let inputs = self.at_app.inputs(self.org, (self.client, self.user), self.groups);
+        let inputs = self.at_app.inputs(self.org, (self.client, self.user), self.groups, self.factor);
         add_defined(definitions, self.scopes, &inputs, claims)
     }
 }

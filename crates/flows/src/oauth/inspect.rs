@@ -150,7 +150,11 @@ pub async fn userinfo(
         };
         let of = (client, Some(&user));
         let at_app = UserAtApp::read(platform.store(), of, &left_out, &granted).await?;
-        let inputs = at_app.inputs(&org.org, of, &groups);
+        let factor = match claims.get("jti").and_then(Value::as_str).filter(|_| !left_out.is_empty()) {
+            Some(jti) => platform.store().factor_of_access_token(&org.org.id, jti).await?,
+            None => None,
+        };
+        let inputs = at_app.inputs(&org.org, of, &groups, factor);
         add_defined(left_out.into_iter(), &granted, &inputs, &mut answer)?;
     }
     Ok(Value::Object(answer))

@@ -18,7 +18,7 @@ use tenterhook_contract::{
 use tenterhook_engine::Origin;
 use tenterhook_model::{
     AccessPolicy, AuthorizationServer, ClientAuthenticationMethod, IssuedAccessToken, OAuthClient, PolicyRule, Session,
-    User, cap_reason,
+    User, VerifiedFactor, cap_reason,
 };
 use tenterhook_platform::{
     Caller, OrgSnapshot, Pause, Platform, Resumed,
@@ -54,6 +54,8 @@ pub(crate) struct Minting<'a> {
     pub(crate) refresh_token_id: Option<RefreshTokenId>,
     pub(crate) nonce: Option<&'a str>,
     pub(crate) auth_time: Option<Timestamp>,
+    /// The factor that was verified at the sign-in.
+    pub(crate) factor: Option<VerifiedFactor>,
     pub(crate) caller: &'a Caller,
 }
 
@@ -74,8 +76,13 @@ pub struct SignedTokens {
 
 impl SignedTokens {
     /// The record of the access token that is stored.
-    pub(crate) fn issued(&self, user: &UserId) -> IssuedAccessToken {
-        IssuedAccessToken { jti: self.access_token_id.clone(), user_id: user.clone(), expires: self.access_expires }
+    pub(crate) fn issued(&self, user: &UserId, factor: Option<VerifiedFactor>) -> IssuedAccessToken {
+        IssuedAccessToken {
+            jti: self.access_token_id.clone(),
+            user_id: user.clone(),
+            expires: self.access_expires,
+            factor: factor.map(|factor| factor.factor_type),
+        }
     }
 }
 
@@ -142,7 +149,14 @@ pub(crate) async fn mint(platform: &Platform, minting: &Minting<'_>) -> Result<T
         subject: &mut subject,
         deadline: None,
     };
-    let error = match platform.pause(pause, || (origin(minting), token_request(minting))).await {
+    // Only documents of hooks say it.
+    let mfa_active = match minting.session.zip(minting.user) {
+        Some((_, user)) if !minting.rule.hooks.0.is_empty() => {
+            platform.store().has_active_factor(&minting.org.org.id, &user.id).await?
+        }
+        _ => false,
+    };
+    let error = match platform.pause(pause, || (origin(minting), token_request(minting, mfa_active))).await {
         Resumed::On { missed } => {
             if let (Some(claim), Some(why)) = (claim, missed) {
                 for (draft, is_own) in [&mut subject.identity, &mut subject.access].into_iter().zip(is_own) {
@@ -188,6 +202,7 @@ async fn subject_of(platform: &Platform, minting: &Minting<'_>) -> Result<TokenS
         scopes: minting.scopes,
         nonce: minting.nonce,
         auth_time: minting.auth_time,
+        factor: minting.factor.map(|factor| factor.factor_type),
         definitions: &definitions,
         entropy: platform.entropy(),
     };
@@ -199,7 +214,7 @@ async fn subject_of(platform: &Platform, minting: &Minting<'_>) -> Result<TokenS
     })
 }
 
-fn token_request(minting: &Minting<'_>) -> TokenRequest {
+fn token_request(minting: &Minting<'_>, mfa_active: bool) -> TokenRequest {
     let Minting { org, client, .. } = minting;
     let scope_id = |name: &String| {
         let scope = org.configuration.scopes.below(&minting.server.id).find(|scope| scope.name == *name)?;
@@ -222,7 +237,10 @@ fn token_request(minting: &Minting<'_>) -> TokenRequest {
                     },
                 },
             },
-            session: minting.session.zip(minting.user).map(|(session, user)| session_context(org, session, user)),
+            session: minting
+                .session
+                .zip(minting.user)
+                .map(|(session, user)| session_context(org, session, user, mfa_active)),
             user: minting.user.map(|user| user_context(org, user)),
             policy: PolicyContext { id: minting.policy.id.clone(), rule: RuleContext { id: minting.rule.id.clone() } },
         },

@@ -73,6 +73,7 @@ pub(super) async fn grant(platform: &Platform, request: &Request<'_>) -> Result<
         refresh_token_id: refresh_token_id.clone(),
         nonce: None,
         auth_time: Some(signed_in),
+        factor: None,
         caller,
     };
     let subject = mint::mint(platform, &minting).await?;
@@ -87,6 +88,7 @@ pub(super) async fn grant(platform: &Platform, request: &Request<'_>) -> Result<
             by_password: true,
             authorization_request: protocol_request(parameters),
             auth_time: Some(signed_in),
+            factor: None,
         };
         begin_family(platform, request, rule, begun)
     });
@@ -94,7 +96,9 @@ pub(super) async fn grant(platform: &Platform, request: &Request<'_>) -> Result<
     let proof = Proof::Password(user.sign_ins.proofs_ended);
     let standing = Standing { org: &org.org.id, user: &user.id, proof, assigned: assigned.as_ref(), now };
     // The hooks took time: what was checked before them must still hold.
-    if let Some(what) = platform.store().insert_tokens((&tokens.issued(&user.id), refresh.as_ref()), &standing).await? {
+    if let Some(what) =
+        platform.store().insert_tokens((&tokens.issued(&user.id, None), refresh.as_ref()), &standing).await?
+    {
         return Err(lapsed(what));
     }
     log_issued(platform, request, rule, (&user, None), &scopes, &tokens);

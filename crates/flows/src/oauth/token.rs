@@ -12,7 +12,7 @@ use tenterhook_contract::{
 };
 use tenterhook_model::{
     AuthorizationCode, AuthorizationServer, CodeState, OAuthClient, PolicyRule, RefreshToken, RefreshTokenState,
-    Status, User, UserStatus,
+    Status, User, UserStatus, VerifiedFactor,
 };
 use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
@@ -175,6 +175,7 @@ async fn client_credentials(platform: &Platform, request: &Request<'_>) -> Resul
         refresh_token_id: None,
         nonce: None,
         auth_time: None,
+        factor: None,
         caller,
     };
     let subject = mint::mint(platform, &minting).await?;
@@ -229,11 +230,12 @@ async fn redeem_code(platform: &Platform, request: &Request<'_>) -> Result<Token
             by_password: false,
             authorization_request: code.authorization_request.clone(),
             auth_time,
+            factor: code.factor,
         };
         begin_family(platform, request, rule, begun)
     });
     let (refresh, refresh_token) = issued.unzip();
-    let issued = (&tokens.issued(&user.id), refresh.as_ref());
+    let issued = (&tokens.issued(&user.id, code.factor), refresh.as_ref());
     // From here on, presenting the code again is a replay, which revokes the issued tokens.
     request.commitment.begin();
     if !platform.store().redeem_authorization_code(org_id, &code_sha256, issued, presented).await? {
@@ -254,6 +256,8 @@ pub(super) struct FamilyBegun<'a> {
     pub(super) authorization_request: ProtocolRequest,
     /// When the user signed in; now, where that is not known.
     pub(super) auth_time: Option<Timestamp>,
+    /// The factor that was verified then.
+    pub(super) factor: Option<VerifiedFactor>,
 }
 
 /// The first refresh token of a family, and its text.
@@ -263,7 +267,7 @@ pub(super) fn begin_family(
     rule: &PolicyRule,
     begun: FamilyBegun<'_>,
 ) -> (RefreshToken, Secret) {
-    let FamilyBegun { id, user, scopes, code_sha256, by_password, authorization_request, auth_time } = begun;
+    let FamilyBegun { id, user, scopes, code_sha256, by_password, authorization_request, auth_time, factor } = begun;
     let (now, secret) = (platform.now(), random_token(platform.entropy()));
     let family_expires = family_end(rule, now);
     let token = RefreshToken {
@@ -279,6 +283,7 @@ pub(super) fn begin_family(
         scopes: scopes.to_vec(),
         authorization_request,
         auth_time: auth_time.unwrap_or(now),
+        factor,
         created: now,
         expires: token_end(rule, now, family_expires),
         family_expires,
@@ -354,6 +359,7 @@ async fn refresh(platform: &Platform, request: &Request<'_>) -> Result<TokenAnsw
         refresh_token_id: Some(old.family_id.clone()),
         nonce: None,
         auth_time: Some(old.auth_time),
+        factor: old.factor,
         caller,
     };
     // The hook runs before the token is rotated, so that after a refusal the old one still works.
@@ -400,7 +406,11 @@ pub(super) fn lapsed(lapsed: Lapsed) -> OAuthError {
 async fn keep(platform: &Platform, renewal: &Renewal<'_>, presented: &str) -> Result<Option<Secret>, OAuthError> {
     let Renewal { rule, old, tokens, asked, standing, .. } = *renewal;
     let renewed = RefreshToken { expires: token_end(rule, standing.now, old.family_expires), ..old.clone() };
-    match platform.store().keep_refresh_token(&renewed, &tokens.issued(&old.user_id), asked, &standing).await? {
+    match platform
+        .store()
+        .keep_refresh_token(&renewed, &tokens.issued(&old.user_id, old.factor), asked, &standing)
+        .await?
+    {
         Rotated::Yes => Ok(Some(Secret::new(presented))),
         Rotated::NotLive => Ok(None),
         Rotated::Lapsed(what) => Err(lapsed(what)),
@@ -421,7 +431,7 @@ async fn rotate(platform: &Platform, renewal: &Renewal<'_>) -> Result<Option<Sec
         ..old.clone()
     };
     let kept = (grace_seconds(platform, client) > 0).then_some(&secret);
-    match store.rotate_refresh_token(old, (&new, kept), &tokens.issued(&old.user_id), &standing).await? {
+    match store.rotate_refresh_token(old, (&new, kept), &tokens.issued(&old.user_id, old.factor), &standing).await? {
         Rotated::Yes => return Ok(Some(secret)),
         Rotated::Lapsed(what) => return Err(lapsed(what)),
         Rotated::NotLive => {}
@@ -448,7 +458,7 @@ async fn successor(platform: &Platform, renewal: &Renewal<'_>) -> Result<Option<
     let Renewal { client, old, tokens, asked, .. } = *renewal;
     match platform.store().find_refresh_token(&old.org_id, &old.token_sha256, asked).await? {
         RefreshTokenState::Used { used, .. } if within_grace(platform, client, used, asked) => {
-            Ok(platform.store().refresh_again(old, &tokens.issued(&old.user_id), platform.now()).await?)
+            Ok(platform.store().refresh_again(old, &tokens.issued(&old.user_id, old.factor), platform.now()).await?)
         }
         _ => Ok(None),
     }
@@ -499,6 +509,7 @@ pub(super) fn log_issued(
         refresh_token_id: None,
         nonce: None,
         auth_time: None,
+        factor: None,
         caller,
     };
     mint::log_grant(platform, &minting, "access_token", None);

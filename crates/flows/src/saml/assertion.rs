@@ -12,14 +12,13 @@ use tenterhook_contract::saml::{
     size::{AssertionSize, AssertionTooLarge},
 };
 use tenterhook_model::{
-    AppInput, Assigned, AttributeSource, AttributeStatement, GROUP_NAMES_MAX, Group, Inputs, Org, SamlApp, Session,
-    Template, TooManyGroups, User, user_name_at,
+    AppInput, Assigned, AttributeSource, AttributeStatement, AuthenticationMethod, GROUP_NAMES_MAX, Group, Inputs, Org,
+    SamlApp, Session, Template, TooManyGroups, User, user_name_at,
 };
 use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
     context::{session_context, user_context},
     saml_apps::entity_id,
-    sessions::SESSION_METHODS,
 };
 use tenterhook_store::StoreError;
 use tokio::time::Instant;
@@ -38,6 +37,8 @@ pub struct Source<'a> {
     pub app: &'a SamlApp,
     /// The user.
     pub user: &'a User,
+    /// How the user has signed in.
+    pub methods: &'a [AuthenticationMethod],
     /// How the app is assigned to the user, if it is.
     pub assigned: Option<&'a Assigned>,
     /// `Recipient`: the assertion consumer service.
@@ -87,15 +88,20 @@ pub async fn build(platform: &Platform, source: &Source<'_>) -> Result<Assertion
     assertion(source, &groups).await
 }
 
-/// `data.context` of a SAML hook.
-pub fn context(org: &OrgSnapshot, app: &SamlApp, caller: &Caller, session: &Session, user: &User) -> SamlContext {
+/// `data.context` of a SAML hook. `mfa_active` says whether the user has an active factor.
+pub fn context(
+    org: &OrgSnapshot,
+    app: &SamlApp,
+    caller: &Caller,
+    (session, user, mfa_active): (&Session, &User, bool),
+) -> SamlContext {
     SamlContext {
         request: caller.request_context(),
         protocol: SamlProtocol {
             kind: "SAML2.0",
             issuer: SamlIssuer { id: app.id.to_string(), name: app.label.clone(), uri: entity_id(org, app) },
         },
-        session: session_context(org, session, user),
+        session: session_context(org, session, user, mfa_active),
         user: user_context(org, user),
     }
 }
@@ -116,7 +122,7 @@ fn names_groups(app: &SamlApp) -> bool {
 
 /// The assertion of an app for a user, whose groups are these. It stops at the first value beyond the bounds of assertions.
 async fn assertion(source: &Source<'_>, groups: &[Group]) -> Result<Assertion, AssertionProblem> {
-    let Source { org, app, user, assigned, .. } = *source;
+    let Source { org, app, user, methods, assigned, .. } = *source;
     let input = AppInput::Saml(app);
     let (profile, user_name) = (assigned.map(Assigned::profile), user_name_at(input, user, assigned));
     let inputs = Inputs {
@@ -126,7 +132,7 @@ async fn assertion(source: &Source<'_>, groups: &[Group]) -> Result<Assertion, A
         user_name: Some(&user_name),
         groups: Some(groups),
         org: Some(org),
-        amr: Some(&SESSION_METHODS),
+        amr: Some(methods),
     };
     // As at the vendor the format says what the template's value is, and makes no other value.
     let name_id = app.subject_name_id_template.text(&inputs).ok_or(AssertionProblem::NoNameId)?;

@@ -308,6 +308,7 @@ impl<P: Send + 'static> SignOn<'_, P> {
             org: &org.org,
             app,
             user,
+            methods: session.methods(),
             assigned: assigned.as_ref(),
             recipient: checked.consumer.recipient,
             session_index: &session_index(session, app),
@@ -388,7 +389,9 @@ impl<P: Send + 'static> SignOn<'_, P> {
             subject: &mut subject,
             deadline: None,
         };
-        let asked = || (of.origin(), assertion::context(org, app, caller, of.session, of.user));
+        // Only documents of hooks say it.
+        let mfa_active = !app.hooks.is_empty() && platform.store().has_active_factor(&org.org.id, &of.user.id).await?;
+        let asked = || (of.origin(), assertion::context(org, app, caller, (of.session, of.user, mfa_active)));
         match platform.pause(pause, asked).await {
             // No provider of ours stands behind an assertion, so that there is nothing to fall back to.
             Resumed::On { missed } => Ok((subject, missed)),

@@ -146,7 +146,7 @@ impl Reference {
                 text(host.and_then(|host| host.split('.').next()))
             }
             Self::SessionMethods => match inputs.amr {
-                Some(methods) => Item::Array(methods.iter().map(|method| Item::text(method)).collect()),
+                Some(methods) => Item::Array(methods.iter().map(|method| Item::text(method.code())).collect()),
                 None => Item::Null,
             },
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{Group, OAuthClient, Org, SamlApp, User};
+use crate::{AuthenticationMethod, Group, OAuthClient, Org, SamlApp, User};
 
 /// What an expression can look at. A part that is absent is null.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,7 +20,7 @@ pub struct Inputs<'a> {
     /// `org.`
     pub org: Option<&'a Org>,
     /// `session.amr`: the methods of the session's sign-in (RFC 8176).
-    pub amr: Option<&'a [&'a str]>,
+    pub amr: Option<&'a [AuthenticationMethod]>,
 }
 
 /// The app for which an expression is evaluated.

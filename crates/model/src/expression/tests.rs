@@ -8,7 +8,7 @@ use tenterhook_contract::{
 
 use super::function::Function;
 use super::*;
-use crate::{Group, GroupKind, Org, Password, Profile, SignInCounts, User, UserStatus};
+use crate::{AuthenticationMethod, Group, GroupKind, Org, Password, Profile, SignInCounts, User, UserStatus};
 
 mod printing;
 mod properties;
@@ -62,7 +62,7 @@ fn evaluated(expression: &Expression) -> Option<Value> {
         user_name: Some("wchurchill"),
         groups: Some(&groups),
         org: Some(&org),
-        amr: Some(&["pwd"]),
+        amr: Some(&[AuthenticationMethod::Password]),
         ..Inputs::default()
     })
 }

@@ -10,7 +10,7 @@ use tenterhook_management::{
     sessions::{self, not_found},
 };
 use tenterhook_model::ErrorCode;
-use tenterhook_platform::sessions::{OpenSession, SESSION_METHODS};
+use tenterhook_platform::sessions::OpenSession;
 
 use super::{
     answer::{Date, Id, Link, NoContent},
@@ -85,10 +85,12 @@ struct SessionAnswer {
     /// `ACTIVE`.
     status: &'static str,
     last_password_verification: Date,
-    /// Null: there is no second factor.
+    /// Null without a second factor.
     last_factor_verification: Option<Date>,
-    amr: [&'static str; 1],
+    /// How the user has signed in (RFC 8176).
+    amr: Vec<&'static str>,
     idp: IdentityProvider,
+    /// Whether the user has an active factor.
     mfa_active: bool,
     #[serde(rename = "_links")]
     links: SessionLinks,
@@ -118,7 +120,7 @@ struct SessionLinks {
 impl SessionAnswer {
     /// `name` is what its path calls it.
     fn of(base_url: &str, name: &str, open: OpenSession) -> Self {
-        let OpenSession { session, user } = open;
+        let OpenSession { session, user, mfa_active } = open;
         let own = format!("{base_url}/api/v1/sessions/{name}");
         Self {
             links: SessionLinks {
@@ -133,10 +135,10 @@ impl SessionAnswer {
             expires_at: Date(session.expires),
             status: "ACTIVE",
             last_password_verification: Date(session.last_password_verification),
-            last_factor_verification: None,
-            amr: SESSION_METHODS,
+            last_factor_verification: session.factor.map(|factor| Date(factor.at)),
+            amr: session.methods().iter().map(|method| method.code()).collect(),
             idp: IdentityProvider { id: Id::of(&session.org_id), kind: "OKTA" },
-            mfa_active: false,
+            mfa_active,
         }
     }
 }

@@ -56,5 +56,6 @@ mod taking_nothing;
 mod user_life;
 mod user_schema;
 mod users;
+mod verified_factor;
 mod while_asked;
 mod wire;

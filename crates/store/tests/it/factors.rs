@@ -91,10 +91,12 @@ async fn a_pending_factor_is_replaced_and_an_active_one_is_not(store: Store) {
     store.insert_factor(&first, None).await.unwrap();
     assert!(store.replace_pending_factor(&first.id, &second).await.unwrap());
     assert!(!store.replace_pending_factor(&first.id, &third).await.unwrap(), "it is gone");
+    assert!(!store.has_active_factor(&org(), &ada.id).await.unwrap(), "a pending one is none");
     assert!(store.redeem_totp_step(&second, 7, at(1)).await.unwrap());
     assert!(!store.replace_pending_factor(&second.id, &third).await.unwrap(), "it is active");
     let active = Factor { status: FactorStatus::Active, last_updated: at(1), ..second };
     assert_eq!(store.list_factors(&org(), &ada.id).await.unwrap(), [active]);
+    assert!(store.has_active_factor(&org(), &ada.id).await.unwrap());
 }
 
 async fn a_passcode_works_once_for_its_purpose_and_its_factor_until_it_expires(store: Store) {

@@ -42,6 +42,7 @@ impl Ledger {
                 jti: format!("jti {}", self.number),
                 user_id: UserId::from_parts(1, [0; 8]),
                 expires: at(1_000),
+                factor: None,
             };
             return match crate::databases::rotate(store, &old, (&new, Some(&Secret::new("clear"))), &access, 0).await {
                 Ok(rotated) => {
@@ -140,7 +141,12 @@ async fn run(seed: u64) -> Option<()> {
 async fn first_token(store: &Store) -> Option<RefreshToken> {
     crate::databases::insert_code(store, &crate::databases::code("code", at(1_000))).await;
     let token = refresh_token("token", None, Some("code"));
-    let access = IssuedAccessToken { jti: "jti".into(), user_id: UserId::from_parts(1, [0; 8]), expires: at(1_000) };
+    let access = IssuedAccessToken {
+        jti: "jti".into(),
+        user_id: UserId::from_parts(1, [0; 8]),
+        expires: at(1_000),
+        factor: None,
+    };
     assert!(store.redeem_authorization_code(&org(), "code", (&access, Some(&token)), at(0)).await.unwrap());
     Some(token)
 }

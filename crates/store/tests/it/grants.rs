@@ -2,13 +2,14 @@
 
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tenterhook_contract::{Secret, id::UserId};
-use tenterhook_model::{CodeState, IssuedAccessToken, RefreshToken, RefreshTokenState};
+use tenterhook_model::{CodeState, FactorType, IssuedAccessToken, RefreshToken, RefreshTokenState};
 use tenterhook_store::{Rotated, Store, StoreConfig, StoreError};
 use tenterhook_testkit::postgres::{Lost, Way};
 
 use crate::databases::{self, at, code, on_every_database, org, refresh_token, session};
 
 on_every_database! {
+    an_access_token_keeps_which_factor_was_verified
     a_code_is_redeemed_by_exactly_one
     a_code_that_is_unknown_or_expired_is_not_redeemed
     a_code_is_used_up_with_its_tokens_or_not_at_all
@@ -24,7 +25,12 @@ on_every_database! {
 }
 
 fn access(jti: &str) -> IssuedAccessToken {
-    IssuedAccessToken { jti: jti.into(), user_id: UserId::from_parts(1, [0; 8]), expires: at(100) }
+    IssuedAccessToken {
+        jti: jti.into(),
+        user_id: UserId::from_parts(1, [0; 8]),
+        expires: at(100),
+        factor: Some(FactorType::Call),
+    }
 }
 
 /// The text of a refresh token that is rotated in.
@@ -55,6 +61,17 @@ async fn found(store: &Store, hash: &str) -> CodeState {
 
 async fn is_live(store: &Store, hash: &str) -> bool {
     matches!(store.find_refresh_token(&org(), hash, at(1)).await.unwrap(), RefreshTokenState::Live(_))
+}
+
+async fn an_access_token_keeps_which_factor_was_verified(store: Store) {
+    grant(&store, "code", "jti", None).await;
+    assert_eq!(store.factor_of_access_token(&org(), "jti").await.unwrap(), Some(FactorType::Call));
+    let without = IssuedAccessToken { factor: None, ..access("jti-2") };
+    databases::insert_code(&store, &code("code-2", at(60))).await;
+    assert!(store.redeem_authorization_code(&org(), "code-2", (&without, None), at(1)).await.unwrap());
+    for jti in ["jti-2", "unknown"] {
+        assert_eq!(store.factor_of_access_token(&org(), jti).await.unwrap(), None, "{jti}");
+    }
 }
 
 async fn a_code_is_redeemed_by_exactly_one(store: Store) {

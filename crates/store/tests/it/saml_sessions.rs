@@ -297,6 +297,7 @@ async fn what_was_taken_away_while_a_hook_was_asked_is_seen_when_the_result_is_s
             jti: format!("{jti} {what}"),
             user_id: grace.id.clone(),
             expires: at(100),
+            factor: None,
         });
         let issued = (&access("first"), Some(&old));
         assert!(store.redeem_authorization_code(&org(), &format!("of {what}"), issued, at(1)).await.unwrap());

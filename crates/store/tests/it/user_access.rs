@@ -42,7 +42,8 @@ async fn granted(store: &Store, user: &User) -> (RefreshToken, AuthorizationCode
         let code = AuthorizationCode { user_id: user.id.clone(), ..code(hash, at(100)) };
         assert_eq!(store.insert_authorization_code(&code, &standing(&org(), &user.id, 0)).await.unwrap(), None);
     }
-    let access = IssuedAccessToken { jti: format!("jti {}", user.id), user_id: user.id.clone(), expires: at(100) };
+    let access =
+        IssuedAccessToken { jti: format!("jti {}", user.id), user_id: user.id.clone(), expires: at(100), factor: None };
     assert!(store.redeem_authorization_code(&org(), &redeemed, (&access, Some(&refresh)), at(1)).await.unwrap());
     (refresh, AuthorizationCode { user_id: user.id.clone(), ..code(&open, at(100)) })
 }
@@ -169,7 +170,8 @@ async fn a_password_gets_no_tokens_and_no_session_once_it_or_the_access_of_its_u
         let proof = Proof::Password(verified.sign_ins.proofs_ended);
         let standing = Standing { proof, ..standing(&own_org, &verified.id, 1) };
         let refresh = RefreshToken { user_id: verified.id.clone(), ..refresh_token(what, None, Some(what)) };
-        let access = IssuedAccessToken { jti: what.to_owned(), user_id: verified.id.clone(), expires: at(100) };
+        let access =
+            IssuedAccessToken { jti: what.to_owned(), user_id: verified.id.clone(), expires: at(100), factor: None };
         assert_eq!(store.insert_tokens((&access, Some(&refresh)), &standing).await.unwrap(), expected, "{what}");
         let found = store.find_refresh_token(&org(), what, at(1)).await.unwrap();
         assert_eq!(matches!(found, RefreshTokenState::Live(_)), expected.is_none(), "{what}: {found:?}");
@@ -216,7 +218,7 @@ async fn expired_access_tokens_are_left_to_those_who_remove_them(store: Store) {
     let ada = added(&store, "ada@example.com").await;
     let own_org = org();
     for (jti, expires) in [("old", at(50)), ("new", at(51))] {
-        let access = IssuedAccessToken { jti: jti.to_owned(), user_id: ada.id.clone(), expires };
+        let access = IssuedAccessToken { jti: jti.to_owned(), user_id: ada.id.clone(), expires, factor: None };
         assert_eq!(store.insert_tokens((&access, None), &standing(&own_org, &ada.id, 0)).await.unwrap(), None);
     }
     store.end_access(&org(), &ada.id, Ending::SessionsAndTokens, at(50)).await.unwrap();
@@ -229,7 +231,8 @@ async fn access_tokens_end_with_the_access_of_their_user_whatever_they_were_issu
     let (ada, eve) = (added(&store, "ada@example.com").await, added(&store, "eve@example.com").await);
     let own_org = org();
     for user in [&ada, &eve] {
-        let access = IssuedAccessToken { jti: user.id.to_string(), user_id: user.id.clone(), expires: at(100) };
+        let access =
+            IssuedAccessToken { jti: user.id.to_string(), user_id: user.id.clone(), expires: at(100), factor: None };
         let standing = Standing { proof: Proof::Password(0), ..standing(&own_org, &user.id, 0) };
         assert_eq!(store.insert_tokens((&access, None), &standing).await.unwrap(), None);
     }

@@ -5,7 +5,9 @@ use tenterhook_contract::{
     BuiltInType, Timestamp,
     id::{GroupId, OrgId, UserId},
 };
-use tenterhook_model::{AppUser, GroupKind, NameIdFormat, Password, Profile, SignInCounts, Template, UserStatus};
+use tenterhook_model::{
+    AppUser, FactorType, GroupKind, NameIdFormat, Password, Profile, SignInCounts, Template, UserStatus,
+};
 
 use super::*;
 
@@ -82,6 +84,7 @@ fn built_of(
         org: &org,
         app,
         user,
+        methods: AuthenticationMethod::of_sign_in(Some(FactorType::Totp)),
         assigned,
         recipient: "https://benefits.example.com/acs",
         session_index: "id1770804300000.482910",
@@ -144,7 +147,7 @@ fn each_expression_is_a_value_and_an_array_several_each_with_its_type() {
         (&["user.nickName"], &[]),
         (&["${user.firstName} ${user.lastName}"], &[("xs:string", "Ada Okoye")]),
         (&["Groups.startsWith(\"OKTA\", \"app-\", 10)"], &[("xs:string", "app-admins"), ("xs:string", "app-users")]),
-        (&["session.amr"], &[("xs:string", "pwd")]),
+        (&["session.amr"], &[("xs:string", "pwd"), ("xs:string", "otp"), ("xs:string", "mfa")]),
     ] {
         let wanted: Vec<_> = wanted.iter().map(|(kind, value)| ((*kind).to_owned(), (*value).to_owned())).collect();
         assert_eq!(values(&expressions(expressions_of)).unwrap(), wanted, "{expressions_of:?}");
@@ -277,6 +280,7 @@ async fn building_gives_other_tasks_their_turn() {
         org: &org,
         app: &app,
         user: &user,
+        methods: &[AuthenticationMethod::Password],
         assigned: None,
         recipient: "https://benefits.example.com/acs",
         session_index: "id1",
