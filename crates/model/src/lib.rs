@@ -18,6 +18,7 @@ mod enrollment_policy;
 mod expression;
 mod extension_point;
 mod factor;
+pub mod form;
 mod grant;
 mod group;
 mod group_filter;

@@ -3,6 +3,7 @@
 //! [`mint`] is where the token hook runs; [`authorize`] and [`token`] are the two endpoints that mint.
 
 pub mod authorize;
+mod bounds;
 mod claims;
 mod client_authentication;
 pub mod discovery;

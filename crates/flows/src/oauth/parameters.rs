@@ -4,12 +4,10 @@ use std::fmt;
 
 use tenterhook_platform::Caller;
 
-use super::error::OAuthError;
+use super::{bounds::bounded, error::OAuthError};
 
 /// Bytes of a whole query or form.
 pub const PARAMETERS_BYTES_MAX: usize = 64 * 1_024;
-/// Parameters of a request.
-const PARAMETERS_MAX: usize = 100;
 /// Bytes of one parameter's value.
 const VALUE_BYTES_MAX: usize = 16 * 1_024;
 /// Most bytes that a request can contribute to a hook's document, measured as JSON: its URL and the parameters of
@@ -55,22 +53,8 @@ impl Parameters {
         if text.len() > bytes_max {
             return Err(OAuthError::invalid_request("The request is too large."));
         }
-        let mut parameters: Vec<(String, String)> = Vec::new();
-        for (name, value) in url::form_urlencoded::parse(text) {
-            if parameters.iter().any(|(known, _)| *known == name) {
-                return Err(OAuthError::invalid_request(format!("The parameter `{}` appears twice.", shown(&name))));
-            }
-            if name.contains('\0') || value.contains('\0') {
-                let text = format!("The parameter `{}` has a character that is not allowed.", shown(&name));
-                return Err(OAuthError::invalid_request(text));
-            }
-            let value_bytes_max = if token == Some(&*name) { TOKEN_BYTES_MAX } else { VALUE_BYTES_MAX };
-            if parameters.len() == PARAMETERS_MAX || value.len() > value_bytes_max {
-                return Err(OAuthError::invalid_request("The request has too many or too long parameters."));
-            }
-            parameters.push((name.into_owned(), value.into_owned()));
-        }
-        Ok(Self(parameters))
+        let value_bytes_max = |name: &str| if token == Some(name) { TOKEN_BYTES_MAX } else { VALUE_BYTES_MAX };
+        bounded(url::form_urlencoded::parse(text), value_bytes_max).map(Self).map_err(OAuthError::invalid_request)
     }
 
     /// A parameter; one without a value counts as absent (RFC 6749 section 3.1).
@@ -120,10 +104,6 @@ fn escaped_bytes(text: &str) -> usize {
         _ => 1,
     };
     text.bytes().map(escaped).sum()
-}
-
-fn shown(name: &str) -> String {
-    name.chars().filter(char::is_ascii_graphic).take(50).collect()
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use tenterhook_flows::{
     commitment::Commitment,
     registration::{
         Refused, RefusedBy,
-        form::{Form, PASSWORD},
+        form::{PASSWORD, to_sign_up},
         sign_up::{NotSignedUp, SignUp, SignedUp, sign_up},
     },
 };
@@ -59,7 +59,7 @@ struct SignedUpAnswer {
 
 pub(super) async fn form(Extension(org): Org, Path(policy): Path<String>) -> Result<Response, ApiError> {
     let policy = policy_of(&org, &policy)?;
-    let form = Form::to_sign_up(&org, &policy);
+    let form = to_sign_up(&org, &policy);
     Ok(Json(FormAnswer::of(&policy, &form)).into_response())
 }
 
@@ -74,7 +74,7 @@ pub(super) async fn register(
     let tasks = request.extensions().get::<Tasks>().cloned();
     let (password, profile) = read(request).await?;
     let registering = |commitment: Arc<Commitment>| async move {
-        let form = Form::to_sign_up(&org, &policy);
+        let form = to_sign_up(&org, &policy);
         let submitted = form.read_values(profile);
         let asked = SignUp { policy: &policy, form: &form, submitted, password: &password };
         let signed_up = sign_up(&app.platform, &org, &caller, asked, &commitment).await;

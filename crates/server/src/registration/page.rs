@@ -13,7 +13,7 @@ use tenterhook_contract::{Secret, registration::message::FormMessages};
 use tenterhook_flows::{
     commitment::Commitment,
     registration::{
-        form::{Form, PASSWORD},
+        form::{PASSWORD, to_sign_up},
         sign_up::{NotSignedUp, SignUp, SignedUp, sign_up},
     },
     sign_in::{NewSession, begin_session},
@@ -141,7 +141,7 @@ pub(crate) async fn submitted(
     let texts = texts_of(&form);
     let signing_up = |commitment: Arc<Commitment>| async move {
         let signed_up = {
-            let form = Form::to_sign_up(&org, &purpose.policy);
+            let form = to_sign_up(&org, &purpose.policy);
             let submitted = form.read_texts(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())));
             let asked = SignUp { policy: &purpose.policy, form: &form, submitted, password: &password };
             sign_up(&app.platform, &org, &caller, asked, &commitment).await
@@ -220,7 +220,7 @@ fn form_page(
     purpose: &SignUpPurpose,
     (texts, again): (&Texts, Option<Again>),
 ) -> Response {
-    let form = Form::to_sign_up(org, &purpose.policy);
+    let form = to_sign_up(org, &purpose.policy);
     let csrf = random_token(app.platform.entropy());
     let (status, messages) = match again {
         None => (StatusCode::OK, None),

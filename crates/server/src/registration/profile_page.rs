@@ -13,7 +13,7 @@ use tenterhook_contract::{Secret, registration::message::FormMessages};
 use tenterhook_flows::{
     commitment::Commitment,
     registration::{
-        form::Form,
+        form::to_complete,
         progressive::{Application, Completed, Completion, Incomplete, complete, incomplete_user},
     },
     sign_in,
@@ -149,7 +149,7 @@ async fn found(
         return back();
     };
     let completed = {
-        let form = Form::to_complete(org, &incomplete.policy, &incomplete.user.profile);
+        let form = to_complete(org, &incomplete.policy, &incomplete.user.profile);
         let submitted = form.read_texts(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())));
         let completion = Completion { application, session, incomplete: &incomplete, form: &form, submitted };
         complete(&app.platform, org, caller, completion, commitment).await?
@@ -194,7 +194,7 @@ fn form_page(
     Incomplete { user, policy }: &Incomplete,
     (texts, again): (&Texts, Option<Again>),
 ) -> Response {
-    let form = Form::to_complete(org, policy, &user.profile);
+    let form = to_complete(org, policy, &user.profile);
     let csrf = csrf.map_or_else(|| random_token(app.platform.entropy()), Secret::new);
     let (status, messages) = match again {
         None => (StatusCode::OK, None),

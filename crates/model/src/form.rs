@@ -5,13 +5,13 @@ use tenterhook_contract::{
     profile::{Attribute, AttributeKind, Profile as Attributes, ProfileSchema, spelled},
     registration::message::FormMessages,
 };
-use tenterhook_model::{ATTRIBUTE_CHARACTERS_MAX, EnrollmentPolicy, FormAttribute, Profile};
-use tenterhook_platform::{OrgSnapshot, mail::MailAddress};
+
+use crate::{ATTRIBUTE_CHARACTERS_MAX, FormAttribute, Profile};
 
 /// The attribute that mails go to.
-pub(super) const EMAIL: &str = "email";
+pub const EMAIL: &str = "email";
 /// The attribute that people sign in with.
-pub(super) const LOGIN: &str = "login";
+pub const LOGIN: &str = "login";
 /// The name of the password in requests. No attribute has it.
 pub const PASSWORD: &str = "password";
 /// Of a field that must be filled in.
@@ -31,6 +31,7 @@ pub struct Form<'a> {
     /// Its fields in their order, without the password.
     pub fields: Vec<FormField<'a>>,
     schema: &'a ProfileSchema,
+    is_address: fn(&str) -> bool,
 }
 
 /// A field.
@@ -45,7 +46,8 @@ pub struct FormField<'a> {
 /// What was written, read: the values of the fields that are not blank, by the names of the form.
 #[derive(Clone)]
 pub struct Submitted {
-    pub(super) profile: Attributes,
+    /// The values.
+    pub profile: Attributes,
 }
 
 /// Shows the names alone.
@@ -134,24 +136,11 @@ fn listed_items(text: &str, listed: &[Value]) -> Option<Vec<Value>> {
 }
 
 impl<'a> Form<'a> {
-    /// What somebody who signs up by this policy is asked for.
-    pub fn to_sign_up(org: &'a OrgSnapshot, policy: &EnrollmentPolicy) -> Self {
-        let asked = policy.rule.sign_up_form(org.configuration.user_schemas.iter().next());
-        Self::of(org, asked)
-    }
-
-    /// What an existing user is asked for at sign-in by this policy; without a field when there is nothing.
-    pub fn to_complete(org: &'a OrgSnapshot, policy: &EnrollmentPolicy, profile: &Profile) -> Self {
-        Self::of(
-            org,
-            policy.rule.form_to_complete(org.configuration.user_schemas.iter().next(), &org.profile_schema, profile),
-        )
-    }
-
-    fn of(org: &'a OrgSnapshot, asked: Vec<FormAttribute>) -> Self {
-        let schema = &org.profile_schema;
+    /// A form that asks for these attributes, some of which the schema may not have. `is_address` says whether mails can be sent to an
+    /// address.
+    pub fn new(schema: &'a ProfileSchema, asked: Vec<FormAttribute>, is_address: fn(&str) -> bool) -> Self {
         let field = |asked: FormAttribute| FormField { attribute: schema.attribute(&asked.name), asked };
-        Self { fields: asked.into_iter().map(field).collect(), schema }
+        Self { fields: asked.into_iter().map(field).collect(), schema, is_address }
     }
 
     fn field(&self, name: &str) -> Option<&FormField<'a>> {
@@ -159,7 +148,7 @@ impl<'a> Form<'a> {
     }
 
     /// The field of an attribute, in either spelling of its name.
-    pub(super) fn field_of(&self, attribute: &str) -> Option<&FormField<'a>> {
+    pub fn field_of(&self, attribute: &str) -> Option<&FormField<'a>> {
         self.fields.iter().find(|field| spelled(&field.asked.name) == spelled(attribute))
     }
 
@@ -274,7 +263,7 @@ impl Reading<'_, '_> {
             }
         }
         if let Some(Value::String(address)) = profile.get(EMAIL)
-            && MailAddress::parse(address).is_err()
+            && !(form.is_address)(address)
         {
             judged.push((EMAIL.to_owned(), "Enter an email address, such as name@example.com.".to_owned()));
         }
@@ -303,11 +292,12 @@ mod tests {
     }
 
     fn form<'a>(schema: &'a ProfileSchema, names: &[(&str, bool)]) -> Form<'a> {
-        let field = |(name, required): &(&str, bool)| FormField {
-            asked: FormAttribute { name: (*name).to_owned(), label: (*name).to_owned(), required: *required },
-            attribute: schema.attribute(name),
+        let asked = |(name, required): &(&str, bool)| FormAttribute {
+            name: (*name).to_owned(),
+            label: (*name).to_owned(),
+            required: *required,
         };
-        Form { fields: names.iter().map(field).collect(), schema }
+        Form::new(schema, names.iter().map(asked).collect(), |text| text.matches('@').count() == 1)
     }
 
     const NAMES: [(&str, bool); 9] = [
