@@ -171,7 +171,7 @@ impl Engine {
         let own = Deadline::after_moment(began, hook.budget());
         let deadline = deadline.map_or(own, |flow| own.earlier(flow));
         let event_id = self.event_ids.next();
-        let mut record = OpenRecord::begin(self.ports(), hook, origin, Purpose::Flow, event_id.clone(), began);
+        let mut record = OpenRecord::begin(self.ports(), hook, origin, hook.purpose(), event_id.clone(), began);
         if let Some(room) = self.recorder.room(&record.origin().org_id) {
             // Without room by then the flow continues; the recorder counts and logs what it drops.
             let _ = tokio::time::timeout(ROOM_WAIT_MAX.min(deadline.remaining() / 2), room).await;
@@ -396,7 +396,7 @@ impl Engine {
             Err(failure) => (None, Err(failure)),
         };
         let status = raw.as_ref().map(|raw| raw.status);
-        let is_test = record.purpose() != Purpose::Flow;
+        let is_test = record.purpose().is_test();
         let secrets = CallSecrets::new(hook, held, progress.clone());
         match &mut outcome {
             Ok(answer) => {

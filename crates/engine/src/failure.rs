@@ -195,6 +195,29 @@ impl FailureCode {
         )
     }
 
+    /// Whether the service certainly has nothing of the call: the attempt ended before the document was sent.
+    pub const fn is_unsent(self) -> bool {
+        matches!(
+            self,
+            Self::TimeoutToken
+                | Self::TimeoutConnect
+                | Self::DnsFailed
+                | Self::EgressDenied(_)
+                | Self::UriInvalid
+                | Self::ConnectionRefused
+                | Self::ConnectFailed
+                | Self::ProxyFailed
+                | Self::TlsFailed
+                | Self::TlsCertExpired
+                | Self::TlsCertUntrusted
+                | Self::TlsCertWrongName
+                | Self::TokenFailed
+                | Self::TokenRefused
+                | Self::ChannelUnusable
+                | Self::DocumentInvalid
+        )
+    }
+
     /// Whether time ran out: the API's `E0000137` rather than `E0000134`.
     pub const fn is_timeout(self) -> bool {
         matches!(self, Self::TimeoutToken | Self::TimeoutConnect | Self::TimeoutResponse | Self::TimeoutBody)

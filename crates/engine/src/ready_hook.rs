@@ -15,7 +15,7 @@ use tenterhook_contract::{
 use tokio::time::Instant;
 
 use crate::{
-    BreakerReport, CallFailure, Decision, Endpoint, FallbackUse, Outcome, Refusing, Transport,
+    BreakerReport, CallFailure, Decision, Endpoint, FallbackUse, Outcome, Purpose, Refusing, Transport,
     admission::{Admission, Bulkheads},
     breaker::Breaker,
     finder::Finder,
@@ -31,6 +31,8 @@ pub struct ReadyHook {
     name: Arc<str>,
     endpoint: Arc<dyn Endpoint>,
     breaker: Arc<Breaker>,
+    /// It is an endpoint of the operator, and no hook of an org.
+    is_operators: bool,
     /// The own bound of the hook's org.
     org_limit: Option<usize>,
     bulkheads: OnceLock<Admission>,
@@ -52,6 +54,7 @@ impl ReadyHook {
             kind,
             endpoint,
             breaker,
+            is_operators: false,
             org_limit: None,
             bulkheads: OnceLock::new(),
             finder: OnceLock::new(),
@@ -77,7 +80,7 @@ impl ReadyHook {
     #[must_use]
     pub fn with_org_limit(&self, in_flight: Option<usize>) -> Self {
         let ready = Self::new(self.hook.clone(), Arc::clone(&self.kind), Arc::clone(&self.endpoint));
-        Self { breaker: Arc::clone(&self.breaker), org_limit: in_flight, ..ready }
+        Self { breaker: Arc::clone(&self.breaker), is_operators: self.is_operators, org_limit: in_flight, ..ready }
     }
 
     /// The same hook after its type was declared anew. It shares the circuit breaker and the endpoint of this one, with the
@@ -85,7 +88,18 @@ impl ReadyHook {
     #[must_use]
     pub fn with_kind(&self, kind: Arc<dyn HookKind>) -> Self {
         let ready = Self::new(self.hook.clone(), kind, Arc::clone(&self.endpoint));
-        Self { breaker: Arc::clone(&self.breaker), org_limit: self.org_limit, ..ready }
+        Self { breaker: Arc::clone(&self.breaker), is_operators: self.is_operators, org_limit: self.org_limit, ..ready }
+    }
+
+    /// The same hook as an endpoint of the operator, which no org has registered: its records say so ([`Purpose::Operator`]).
+    #[must_use]
+    pub fn of_operator(self) -> Self {
+        Self { is_operators: true, ..self }
+    }
+
+    /// Why a flow calls it.
+    pub(crate) fn purpose(&self) -> Purpose {
+        if self.is_operators { Purpose::Operator } else { Purpose::Flow }
     }
 
     /// The bound that [`with_org_limit`](Self::with_org_limit) gave it.
@@ -97,7 +111,7 @@ impl ReadyHook {
     #[must_use]
     pub fn refusing(&self, failure: CallFailure) -> Self {
         let ready = Self::new(self.hook.clone(), Arc::clone(&self.kind), Arc::new(Refusing(failure)));
-        Self { org_limit: self.org_limit, ..ready }
+        Self { is_operators: self.is_operators, org_limit: self.org_limit, ..ready }
     }
 
     /// The state of its circuit breaker.

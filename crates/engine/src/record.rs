@@ -80,6 +80,8 @@ impl Origin {
 pub enum Purpose {
     /// A flow paused.
     Flow,
+    /// A flow uses an endpoint of the operator, which is no hook of its org: the org's log has no event of it.
+    Operator,
     /// The management API's `execute`.
     Execute,
     /// The management API's `preview`.
@@ -122,10 +124,15 @@ pub enum SkipReason {
 }
 
 impl Purpose {
+    /// Whether it is a test call.
+    pub const fn is_test(self) -> bool {
+        matches!(self, Self::Execute | Self::Preview)
+    }
+
     /// The name of a test call in the log; `None` for a flow.
     pub const fn code(self) -> Option<&'static str> {
         match self {
-            Self::Flow => None,
+            Self::Flow | Self::Operator => None,
             Self::Execute => Some("execute"),
             Self::Preview => Some("preview"),
         }
@@ -133,6 +140,15 @@ impl Purpose {
 }
 
 impl Outcome {
+    /// Whether the service certainly has nothing of the call.
+    pub const fn is_unsent(&self) -> bool {
+        match self {
+            Self::Skipped(_) => true,
+            Self::Failed(failure) => failure.code.is_unsent(),
+            Self::Applied(_) | Self::Unchanged | Self::Refused(_) | Self::Invalid(_) => false,
+        }
+    }
+
     /// A stable word for it, for metrics.
     pub const fn name(&self) -> &'static str {
         match self {

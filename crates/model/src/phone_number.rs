@@ -13,6 +13,9 @@ pub const PHONE_EXTENSION_DIGITS_MAX: usize = 15;
 const E164_DIGITS: std::ops::RangeInclusive<usize> = 4..=15;
 /// Last digits of a number that its block does not have: numbers that differ only in these are mostly given to one operator.
 const BLOCK_DIGITS: usize = 4;
+/// Most digits of a block, the calling code among them. In an open numbering plan whoever has a block can make its numbers longer, and
+/// every further digit would be a block of its own.
+const BLOCK_DIGITS_MAX: usize = 9;
 /// Last digits that a masked number shows.
 const SHOWN_DIGITS: usize = 2;
 
@@ -30,7 +33,8 @@ pub struct PhoneNumber {
     extension: Option<String>,
 }
 
-/// The numbers that differ from one another in their last four digits only. Its `Debug` shows nothing of it.
+/// The numbers that differ from one another in their last four digits only, and in longer numbers in what follows the first nine digits.
+/// Its `Debug` shows nothing of it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct NumberBlock(String);
 
@@ -150,7 +154,8 @@ impl PhoneNumber {
 
     /// The block that it belongs to.
     pub fn block(&self) -> NumberBlock {
-        let end = self.e164.len().saturating_sub(BLOCK_DIGITS);
+        // One more for the `+`.
+        let end = self.e164.len().saturating_sub(BLOCK_DIGITS).min(BLOCK_DIGITS_MAX + 1);
         NumberBlock(self.e164.chars().take(end).collect())
     }
 
@@ -274,9 +279,19 @@ mod tests {
 
     #[test]
     fn a_block_is_what_differs_in_the_last_four_digits() {
-        let block = |text| PhoneNumber::of_stored(text, None).unwrap().block();
+        let block = |text: &str| PhoneNumber::of_stored(text, None).unwrap().block();
         assert_eq!(block("+2348012345678"), block("+2348012349999"));
         assert_ne!(block("+2348012345678"), block("+2348012355678"));
+        assert_ne!(block("+12025550173"), block("+12025560173"));
+    }
+
+    #[test]
+    fn further_digits_make_no_further_blocks() {
+        let block = |text: &str| PhoneNumber::of_stored(text, None).unwrap().block();
+        let blocks: std::collections::HashSet<_> =
+            (0..100).map(|digits| block(&format!("+4930123451{digits:02}00"))).collect();
+        assert_eq!(blocks.len(), 1);
+        assert_eq!(block("+49301234510000"), block("+493012345100009"));
     }
 
     #[test]

@@ -9,7 +9,8 @@ use std::{
 
 use tenterhook_contract::{answer::cap, id::OrgId, limits::LOG_TEXT_CHARACTERS_MAX, problem::Change, without_controls};
 use tenterhook_engine::{
-    Bound, BoxFuture, CallFailure, Entropy, FailureCode, InvocationRecord, Outcome, Recorder, SkipReason, Timings,
+    Bound, BoxFuture, CallFailure, Entropy, FailureCode, InvocationRecord, Outcome, Purpose, Recorder, SkipReason,
+    Timings,
 };
 use tenterhook_model::{DebugData, DebugValue, LogEvent, LogResult, cap_reason};
 use tenterhook_store::LogWriter;
@@ -55,7 +56,11 @@ impl SystemLogRecorder {
 
 impl Recorder for SystemLogRecorder {
     fn record(&self, record: InvocationRecord) {
-        self.log.append(&event(&record));
+        if record.purpose == Purpose::Operator {
+            tell_operator(&record);
+        } else {
+            self.log.append(&event(&record));
+        }
         if record.outcome.overflow() == Some(Bound::Org) && self.tells_violation(&record.origin.org_id, Instant::now())
         {
             self.log.append(&violation(&record, self.entropy.uuid()));
@@ -73,6 +78,19 @@ struct Verdict<'a> {
     result: LogResult,
     reason: Option<Cow<'a, str>>,
     message: Option<Cow<'a, str>>,
+}
+
+/// What an endpoint of the operator did is for the operator: hosts, and what the endpoint says of itself. The org has the event of what was to
+/// be sent, with a code.
+fn tell_operator(record: &InvocationRecord) {
+    let Verdict { result, reason, message, .. } = verdict(&record.outcome);
+    let (org, event_id, endpoint) = (&record.origin.org_id, record.event_id.as_str(), &*record.hook_name);
+    let (reason, message) = (reason.as_deref(), message.as_deref());
+    if result == LogResult::Success {
+        tracing::debug!(%org, event_id, endpoint, "operator_endpoint.called");
+    } else {
+        tracing::warn!(%org, event_id, endpoint, reason, message, "operator_endpoint.failed");
+    }
 }
 
 /// The event of an invocation. A hook that is INACTIVE or missing has one too, so that the log explains why its claims

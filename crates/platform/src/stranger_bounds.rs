@@ -84,6 +84,11 @@ impl Allowance {
         self.0 = self.0.max(now) + rate.every;
     }
 
+    /// Gives back what [`take`](Self::take) has taken.
+    pub(crate) fn give_back(&mut self, rate: Rate) {
+        self.0 = self.0.checked_sub(rate.every).unwrap_or(self.0);
+    }
+
     fn is_whole(self, now: Instant) -> bool {
         self.0 <= now
     }
@@ -152,5 +157,13 @@ impl<K: Eq + Hash> Allowances<K> {
     pub(crate) fn take(&mut self, one: K, now: Instant) {
         let rate = self.rate;
         self.of(one, now).take(rate, now);
+    }
+
+    /// Gives back what was taken for a key. What was counted together with other keys is not given back.
+    pub(crate) fn give_back(&mut self, one: &K) {
+        let rate = self.rate;
+        if let Some(allowance) = self.apart.get_mut(one) {
+            allowance.give_back(rate);
+        }
     }
 }

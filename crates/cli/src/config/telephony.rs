@@ -3,12 +3,11 @@
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use serde::{Deserialize, Serialize};
-use tenterhook_contract::{BuiltInType, HookTypes, MASK, Secret, hook::InlineHook};
-use tenterhook_engine::ReadyHook;
+use tenterhook_contract::{MASK, Secret};
 use tenterhook_model::{NumberRange, NumberRangeError, is_region};
 use tenterhook_platform::telephony::{
-    MessageTexts, PasscodeChannel, PasscodeProvider, SendLimits, TWILIO_URL, TelephonyParts, Twilio, TwilioError,
-    TwilioSettings,
+    MessageTexts, OperatorEndpoint, PasscodeChannel, PasscodeProvider, SendLimits, TWILIO_URL, TelephonyParts, Twilio,
+    TwilioError, TwilioSettings, has_user_information,
 };
 use tenterhook_transport::HttpTransport;
 
@@ -19,6 +18,8 @@ use crate::{Error, key_file};
 const TWILIO: &str = "twilio";
 /// The word for the endpoint that speaks the contract of telephony hooks.
 const ENDPOINT: &str = "endpoint";
+/// Shortest segment of a URL's path that may be a secret, in characters.
+const SECRET_SEGMENT_CHARACTERS_MIN: usize = 16;
 
 /// The delivery of passcodes.
 #[derive(Clone, Deserialize, Serialize)]
@@ -200,11 +201,33 @@ impl Telephony {
     pub(super) fn masked(&self) -> Self {
         let masked = |secret: &Option<String>| secret.as_ref().map(|_| MASK.to_owned());
         Self {
+            twilio_url: self.twilio_url.as_deref().map(masked_url),
             twilio_secret: masked(&self.twilio_secret),
+            endpoint_url: self.endpoint_url.as_deref().map(masked_url),
             endpoint_secret: masked(&self.endpoint_secret),
             ..self.clone()
         }
     }
+}
+
+/// A URL without what may be a secret: user information, the query, the fragment, and long segments of the path.
+fn masked_url(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return MASK.to_owned() };
+    if rest.contains('@') {
+        // A password may contain the characters that end a host. Such a URL is refused anyway.
+        return format!("{scheme}://{MASK}");
+    }
+    let (path, rest) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
+    let mut masked = format!("{scheme}://");
+    for (number, segment) in path.split('/').enumerate() {
+        let is_long = number > 0 && segment.chars().count() >= SECRET_SEGMENT_CHARACTERS_MIN;
+        masked.extend([if number > 0 { "/" } else { "" }, if is_long { MASK } else { segment }]);
+    }
+    if let Some(mark) = rest.chars().next() {
+        masked.push(mark);
+        masked.push_str(MASK);
+    }
+    masked
 }
 
 impl fmt::Debug for Telephony {
@@ -279,6 +302,11 @@ impl Telephony {
         if !url.starts_with("https://") {
             return Err(setting("telephony.endpoint_url", &"must begin with `https://`").into());
         }
+        if has_user_information(url) {
+            let why =
+                "write no user before the host: `endpoint_header` and `endpoint_secret_file` authenticate the call";
+            return Err(setting("telephony.endpoint_url", &why).into());
+        }
         let header = self.endpoint_header.as_deref().unwrap_or("Authorization");
         if !tenterhook_contract::hook::is_header_name(header) {
             return Err(
@@ -287,11 +315,8 @@ impl Telephony {
         }
         let file = self.endpoint_secret_file.as_ref();
         let value = secret("telephony.endpoint_secret_file", self.endpoint_secret.as_deref(), file)?;
-        let hook = InlineHook::http("Fallback endpoint", BuiltInType::Telephony.name(), url);
-        let hook = hook.with_secret_header(header, value);
-        let kind = HookTypes::built_in().kind(&hook.hook_type).ok_or("there is no telephony type")?;
-        let ready = ReadyHook::over(&**transport, hook.clone(), Arc::clone(kind));
-        Ok(PasscodeProvider::Hook(Box::new(ready)))
+        let endpoint = OperatorEndpoint::new(&**transport, url, (header, value), self.fallback.len());
+        Ok(PasscodeProvider::Endpoint(Box::new(endpoint)))
     }
 }
 
@@ -352,6 +377,14 @@ mod tests {
                 format!("{endpoint}endpoint_url = \"https://sms.example.com\"\nendpoint_header = \"a b\""),
                 Some("`telephony.endpoint_header`"),
             ),
+            (
+                format!("{endpoint}endpoint_url = \"https://u:marked@sms.example.com/send\""),
+                Some("`telephony.endpoint_url` is not usable: write no user"),
+            ),
+            (
+                format!("{TWILIO_SETTINGS}twilio_secret = \"m\"\ntwilio_url = \"https://u:marked@api.example.com\""),
+                Some("`telephony.twilio_url` is not usable: write scheme and host"),
+            ),
             ("default_region = \"Germany\"".to_owned(), Some("`telephony.default_region`")),
             ("allow = [\"US\", \"+44\"]\ndeny = [\"+4470\"]".to_owned(), None),
             ("deny = [\"Germany\"]".to_owned(), Some("`telephony.deny` is not usable: write the two letters")),
@@ -382,5 +415,19 @@ mod tests {
         let config = config(&text);
         let shown = format!("{config:?} {config}");
         assert!(!shown.contains("marked-secret") && shown.contains("AC1"), "{shown}");
+        for (url, expected) in [
+            ("https://sms.example.com/send", "https://sms.example.com/send"),
+            ("https://sms.example.com:8443/a/marked-secret-2026/b", "https://sms.example.com:8443/a/••••/b"),
+            ("https://sms.example.com/send?key=marked-secret&x", "https://sms.example.com/send?••••"),
+            ("https://sms.example.com/send#marked-secret", "https://sms.example.com/send#••••"),
+            ("https://u:marked-secret@sms.example.com/send", "https://••••"),
+            ("https://u:marked-secret/x@sms.example.com", "https://••••"),
+            ("u:marked-secret@sms.example.com", "••••"),
+        ] {
+            assert_eq!(masked_url(url), expected, "{url}");
+            let settings = format!("{TWILIO_SETTINGS}twilio_url = \"{url}\"\nendpoint_url = \"{url}\"");
+            let config = self::config(&settings);
+            assert_eq!(format!("{config}").matches(&format!("\"{expected}\"")).count(), 2, "{config}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tenterhook_engine::{BoxFuture, Deadline};
 use tenterhook_platform::telephony::{
-    HandedOver, PasscodeCarrier, PasscodeMessage, PasscodeProvider, TelephonyParts, Undelivered,
+    HandedOver, PasscodeCarrier, PasscodeChannel, PasscodeMessage, PasscodeProvider, TelephonyParts, Undelivered,
 };
 
 use super::shown;
@@ -22,6 +22,10 @@ pub(super) fn telephony(json: bool) -> TelephonyParts {
 impl PasscodeCarrier for Phone {
     fn name(&self) -> &'static str {
         "TERMINAL"
+    }
+
+    fn dials_extensions(&self, channel: PasscodeChannel) -> bool {
+        channel == PasscodeChannel::Voice
     }
 
     fn deliver<'a>(

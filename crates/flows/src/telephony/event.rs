@@ -12,13 +12,53 @@ use tenterhook_platform::{
     OrgSnapshot, Platform,
     events::{Event, user_target},
     refusals::{Refusal, RefusalDetails},
-    telephony::{Guard, PasscodeChannel, Surge},
+    telephony::{Admitted, Guard, PasscodeChannel, Surge},
 };
 
-use super::Message;
+use super::{EXTENSION_NOT_DIALLED, Message, NO_PROVIDER, Unsent};
 
 /// The reason of a failure: the client went away before the message was sent.
 const ABANDONED: &str = "ABANDONED";
+/// The reason of a failure without a code of its own that has reached nobody.
+const NOT_SENT: &str = "NOT_SENT";
+/// The reasons of messages that have reached nobody: ours, those of guards, of hooks that were not called, and of calls that
+/// ended before the document was sent.
+const REACHED_NOBODY: [&str; 34] = [
+    NO_PROVIDER,
+    EXTENSION_NOT_DIALLED,
+    "NO_NUMBER_TO_CALL_FROM",
+    "NUMBER_LIMIT",
+    "NUMBER_BLOCK_LIMIT",
+    "ADDRESS_LIMIT",
+    "ORG_LIMIT",
+    "COUNTRY_NOT_ALLOWED",
+    "PREMIUM_NUMBER",
+    "FALLBACK_LIMIT",
+    "INACTIVE",
+    "MISSING",
+    "BREAKER_OPEN",
+    "ORG_AT_LIMIT",
+    "NO_CAPACITY",
+    "UNRESPONSIVE",
+    "NO_TIME",
+    "TIMEOUT",
+    "TIMEOUT_TOKEN",
+    "TIMEOUT_CONNECT",
+    "DNS_FAILED",
+    "EGRESS_DENIED",
+    "URI_INVALID",
+    "CONNECTION_REFUSED",
+    "CONNECT_FAILED",
+    "PROXY_FAILED",
+    "TLS_FAILED",
+    "TLS_CERT_EXPIRED",
+    "TLS_CERT_UNTRUSTED",
+    "TLS_CERT_WRONG_NAME",
+    "TOKEN_FAILED",
+    "TOKEN_REFUSED",
+    "CHANNEL_UNUSABLE",
+    "DOCUMENT_INVALID",
+];
 /// Event type and display message of many more messages than usual; our own.
 const SURGE: (&str, &str) = ("system.telephony.surge", "Unusually many one-time passcodes");
 
@@ -67,19 +107,41 @@ impl<'a> Sending<'a> {
         self.end(LogResult::Success, None, &Details { provider, transaction_id, metadata: None, failover });
     }
 
-    /// Nobody has sent it.
-    pub(super) fn failed(self, reason: &str, failover: bool) {
-        self.end(LogResult::Failure, Some(reason), &Details { failover, ..Details::default() });
+    /// Nobody has sent it. What has reached nobody is given back to the guards.
+    pub(super) fn not_sent(self, platform: &Platform, admitted: Admitted, why: &Unsent, failover: bool) {
+        if why.is_unsent {
+            platform.telephony().give_back(admitted);
+            self.reached_nobody(&why.reason, failover);
+        } else {
+            self.end(LogResult::Failure, Some(&why.reason), &Details { failover, ..Details::default() });
+        }
+    }
+
+    /// Nobody has got anything of it. Then no limit but that of the address counts the message, so the event of a request without an
+    /// API token has the bounds of such events.
+    pub(super) fn reached_nobody(mut self, reason: &str, failover: bool) {
+        if self.message.token.is_some() {
+            self.end(LogResult::Failure, Some(reason), &Details { failover, ..Details::default() });
+            return;
+        }
+        self.is_told = true;
+        let failover = (names(self.message.channel).failover, failover.to_string());
+        self.refused(reason, vec![failover]);
+    }
+
+    fn refused(&self, reason: &str, mut debug_data: Vec<(&'static str, String)>) {
+        let Message { caller, actor, user, phone, .. } = self.message;
+        debug_data.push(("phoneNumber", phone.masked()));
+        let details = RefusalDetails { target: Some(user_target(user)), debug_data };
+        let known = REACHED_NOBODY.iter().find(|known| **known == reason);
+        let refusal = Refusal::Passcode(named(self.message), known.copied().unwrap_or(NOT_SENT));
+        self.platform.log_detailed_refusal(&self.org.org.id, caller, actor.clone(), refusal, &details);
     }
 
     /// A guard holds it back. Anybody may cause this, so it has the bounds of such events.
     pub(super) fn held(mut self, guard: Guard) {
         self.is_told = true;
-        let Message { caller, actor, user, phone, .. } = self.message;
-        let details =
-            RefusalDetails { target: Some(user_target(user)), debug_data: vec![("phoneNumber", phone.masked())] };
-        let refusal = Refusal::Passcode(named(self.message), guard.code());
-        self.platform.log_detailed_refusal(&self.org.org.id, caller, actor.clone(), refusal, &details);
+        self.refused(guard.code(), Vec::new());
     }
 
     fn end(mut self, result: LogResult, reason: Option<&str>, details: &Details<'_>) {

@@ -20,18 +20,21 @@ use tenterhook_contract::{
         TelephonySubject, TelephonyUser, VoiceLabel,
     },
 };
-use tenterhook_engine::{Origin, Outcome};
+use tenterhook_engine::{Deadline, Origin, Outcome};
 use tenterhook_model::{ApiToken, Passcode, PhoneNumber, User};
 pub use tenterhook_platform::telephony::PasscodeChannel;
 use tenterhook_platform::{
     Caller, HookRun, OrgSnapshot, Pause, Paused, Platform, Resumed, Run,
     events::user_target,
     language_for,
-    telephony::{Guard, RenderedText},
+    telephony::{Guard, PROVIDERS_TIME_MAX, RenderedText},
 };
 
 use event::Sending;
+use fallback::Fallback;
 
+/// How long hook and providers together may take. The hook has what the providers leave of it, and all of it where there are none.
+const DELIVERY_TIME_MAX: Duration = Duration::from_secs(20);
 /// When a caller may try again that was turned away because too many calls are open.
 const RETRY_WHEN_FULL: Duration = Duration::from_secs(1);
 /// The reason of a failure: the service says that it could not deliver the message.
@@ -40,6 +43,8 @@ const DELIVERY_FAILED: &str = "DELIVERY_FAILED";
 const SERVICE_ERROR: &str = "SERVICE_ERROR";
 /// The reason of a failure: the org has no active hook, and the operator has no provider.
 const NO_PROVIDER: &str = "NO_PROVIDER";
+/// The reason of a failure: the phone has an extension, and nobody dials it.
+const EXTENSION_NOT_DIALLED: &str = "EXTENSION_NOT_DIALLED";
 
 /// A passcode on its way to a phone.
 #[derive(Debug)]
@@ -87,28 +92,52 @@ pub enum Delivery {
 enum ByHook {
     /// There is none.
     Absent,
+    /// There is one, which cannot reach the phone.
+    PassedOver,
     /// Its service has sent the code.
     Sent(Report),
     /// Its service refused.
     Refused(ServiceError),
-    /// Its service did not send it, with the reason.
-    NotSent(Cow<'static, str>),
-    /// Its failure policy ends the flow, with the reason.
-    Stopped(Cow<'static, str>),
+    /// Its service did not send it.
+    NotSent(Unsent),
+    /// Its failure policy ends the flow.
+    Stopped(Unsent),
     /// Too many calls are open.
-    TurnedAway(Cow<'static, str>),
+    TurnedAway(Unsent),
 }
 
-/// Sends a passcode: the org's active hook first, and the operator's providers in their order when the hook has not sent it. Every
-/// call ends in one event of the System Log, also when it is dropped before its end.
+/// Why a hook has not sent a passcode.
+struct Unsent {
+    /// The stable code.
+    reason: Cow<'static, str>,
+    /// Whether its service certainly has nothing of the message.
+    is_unsent: bool,
+}
+
+/// What a message says.
+struct Text {
+    /// The language, as it was asked for.
+    locale: String,
+    /// For the documents of hooks.
+    told: RenderedText,
+    /// For a provider: in a call a voice reads it.
+    rendered: RenderedText,
+}
+
+/// Sends a passcode: the org's active hook first, and the operator's providers in their order when the hook has not sent it. All of it
+/// ends within [`DELIVERY_TIME_MAX`]. Every call ends in one event of the System Log, also when it is dropped before its end.
 ///
-/// What [`Guard`]s hold back reaches neither; a number that is refused for good is [`Delivery::NotSent`].
+/// What [`Guard`]s hold back reaches neither; a number that is refused for good is [`Delivery::NotSent`]. A phone with an extension is
+/// reached by providers alone that dial it: the contract of hooks has no member for one.
 pub async fn send(platform: &Platform, org: &OrgSnapshot, message: Message<'_>) -> Delivery {
     let sending = Sending::new(platform, org, &message);
+    if message.phone.extension().is_some() && message.channel == PasscodeChannel::Sms {
+        sending.reached_nobody(EXTENSION_NOT_DIALLED, false);
+        return Delivery::NotSent;
+    }
     let network = message.token.is_none().then(|| message.caller.network());
-    match platform.telephony().admit(&org.org.id, message.phone, network) {
-        Ok(None) => {}
-        Ok(Some(surge)) => event::tell_surge(platform, org, &message, surge),
+    let admitted = match platform.telephony().admit(&org.org.id, message.phone, network) {
+        Ok(admitted) => admitted,
         Err(held) => {
             sending.held(held.guard);
             return match held.guard {
@@ -116,48 +145,86 @@ pub async fn send(platform: &Platform, org: &OrgSnapshot, message: Message<'_>) 
                 _ => Delivery::TooMany { retry_after: held.retry_after },
             };
         }
-    }
-    let texts = platform.telephony().texts();
-    let language =
-        || language_for(&message.user.profile, &message.caller.languages, |it| texts.has(message.channel, it));
-    let locale = &*message.locale.map_or_else(language, Into::into);
-    let by_hook = match active_hook(org) {
-        Some(hook) => by_hook(platform, org, hook, &message, locale).await,
-        None => ByHook::Absent,
     };
-    let (failover, reason, error): (_, Cow<'static, str>, _) = match by_hook {
+    if let Some(surge) = admitted.surge {
+        event::tell_surge(platform, org, &message, surge);
+    }
+    let whole = Deadline::after(DELIVERY_TIME_MAX);
+    let text = text(platform, org, &message);
+    let by_hook = match active_hook(org) {
+        None => ByHook::Absent,
+        Some(_) if message.phone.extension().is_some() => ByHook::PassedOver,
+        Some(hook) => by_hook(platform, org, hook, &message, &text, hook_deadline(platform, &message, whole)).await,
+    };
+    let (failover, by_hook, error) = match by_hook {
         ByHook::Sent(report) => {
             sending.sent_by_hook(&report);
             return Delivery::Sent;
         }
-        ByHook::Stopped(reason) => {
-            sending.failed(&reason, false);
+        ByHook::Stopped(unsent) => {
+            sending.not_sent(platform, admitted, &unsent, false);
             return Delivery::NotSent;
         }
-        ByHook::TurnedAway(reason) => {
-            sending.failed(&reason, false);
+        ByHook::TurnedAway(unsent) => {
+            sending.not_sent(platform, admitted, &unsent, false);
             return Delivery::TooMany { retry_after: RETRY_WHEN_FULL };
         }
-        ByHook::Absent => (false, NO_PROVIDER.into(), None),
-        ByHook::NotSent(reason) => (true, reason, None),
-        ByHook::Refused(error) => (true, SERVICE_ERROR.into(), Some(without_code(error, &message))),
+        ByHook::Absent => (false, Unsent { reason: NO_PROVIDER.into(), is_unsent: true }, None),
+        ByHook::PassedOver => (true, Unsent { reason: EXTENSION_NOT_DIALLED.into(), is_unsent: true }, None),
+        ByHook::NotSent(unsent) => (true, unsent, None),
+        ByHook::Refused(error) => {
+            let unsent = Unsent { reason: SERVICE_ERROR.into(), is_unsent: false };
+            (true, unsent, Some(without_code(error, &message)))
+        }
     };
-    match fallback::send(platform, org, &message, locale).await {
-        fallback::Fallback::Sent { provider, transaction_id } => {
+    match fallback::send(platform, org, &message, &text, whole).await {
+        Fallback::Sent { provider, transaction_id } => {
             sending.sent_by_provider(&provider, transaction_id.as_deref(), failover);
             Delivery::Sent
         }
-        fallback::Fallback::NotSent(last) => {
+        Fallback::Absent => {
+            let reason =
+                if message.phone.extension().is_some() { EXTENSION_NOT_DIALLED.into() } else { by_hook.reason };
             // Nobody has stepped in where there is nobody.
-            let failover = failover && last.is_some();
-            sending.failed(&last.unwrap_or(reason), failover);
+            sending.not_sent(platform, admitted, &Unsent { reason, ..by_hook }, false);
             error.map_or(Delivery::NotSent, Delivery::Refused)
         }
-        fallback::Fallback::Held(held) => {
-            sending.failed(held.guard.code(), false);
+        Fallback::NotSent(untaken) => {
+            let is_unsent = by_hook.is_unsent && untaken.is_unsent;
+            sending.not_sent(platform, admitted, &Unsent { reason: untaken.reason, is_unsent }, failover);
+            let otherwise =
+                if untaken.is_full { Delivery::TooMany { retry_after: RETRY_WHEN_FULL } } else { Delivery::NotSent };
+            error.map_or(otherwise, Delivery::Refused)
+        }
+        Fallback::Held(held) => {
+            let unsent = Unsent { reason: held.guard.code().into(), ..by_hook };
+            sending.not_sent(platform, admitted, &unsent, false);
             error.map_or(Delivery::TooMany { retry_after: held.retry_after }, Delivery::Refused)
         }
     }
+}
+
+/// When the hook must have ended: the providers that may follow keep their time.
+fn hook_deadline(platform: &Platform, message: &Message<'_>, whole: Deadline) -> Deadline {
+    if fallback::providers(platform, message).is_empty() {
+        whole
+    } else {
+        Deadline::after(DELIVERY_TIME_MAX.saturating_sub(PROVIDERS_TIME_MAX)).earlier(whole)
+    }
+}
+
+/// What the message says, in its language.
+fn text(platform: &Platform, org: &OrgSnapshot, message: &Message<'_>) -> Text {
+    let texts = platform.telephony().texts();
+    let (channel, passcode, org_name) = (message.channel, message.passcode, &org.org.name);
+    let language = || language_for(&message.user.profile, &message.caller.languages, |it| texts.has(channel, it));
+    let locale = message.locale.map_or_else(language, Into::into).into_owned();
+    let told = texts.render(channel, &locale, org_name, passcode);
+    let rendered = match channel {
+        PasscodeChannel::Sms => told.clone(),
+        PasscodeChannel::Voice => texts.render_spoken(&locale, org_name, passcode),
+    };
+    Text { locale, told, rendered }
 }
 
 /// What the service says, for the client: somebody who reads the code there has proved nothing.
@@ -186,7 +253,8 @@ async fn by_hook(
     org: &OrgSnapshot,
     hook: &InlineHook,
     message: &Message<'_>,
-    locale: &str,
+    text: &Text,
+    deadline: Deadline,
 ) -> ByHook {
     let mut subject = TelephonySubject::default();
     let source = format!("{}/api/v1/inlineHooks/{}", org.base_url, hook.id);
@@ -197,10 +265,10 @@ async fn by_hook(
         issuer: None,
         source: &source,
         subject: &mut subject,
-        deadline: None,
+        deadline: Some(deadline),
     };
     let label = hook.policy.voice_label.unwrap_or_default();
-    let asked = || (origin(org, message), context(platform, org, message, locale, label));
+    let asked = || (origin(org, message), context(message, text, label));
     let Paused { resumed, hooks } = platform.pause_explained(pause, asked).await;
     match resumed {
         Resumed::TurnedAway => ByHook::TurnedAway(missed(hooks)),
@@ -216,12 +284,10 @@ fn of_report(subject: TelephonySubject, hooks: Vec<HookRun>) -> ByHook {
     let falls_back = subject.falls_back();
     match subject.delivery {
         Some(report) if !falls_back => ByHook::Sent(report),
-        Some(_) => ByHook::NotSent(DELIVERY_FAILED.into()),
+        Some(_) => ByHook::NotSent(Unsent { reason: DELIVERY_FAILED.into(), is_unsent: false }),
         None => match outcome(hooks) {
             Some(Outcome::Refused(error)) => ByHook::Refused(error),
-            outcome => {
-                ByHook::NotSent(outcome.and_then(|outcome| outcome.missed()).map_or(NO_PROVIDER.into(), Into::into))
-            }
+            outcome => ByHook::NotSent(unsent(outcome, NO_PROVIDER)),
         },
     }
 }
@@ -235,12 +301,15 @@ fn outcome(hooks: Vec<HookRun>) -> Option<Outcome> {
 }
 
 /// Why it gave no usable answer.
-fn missed(hooks: Vec<HookRun>) -> Cow<'static, str> {
-    let missed = outcome(hooks).and_then(|outcome| match outcome {
-        Outcome::Refused(_) => None,
-        outcome => outcome.missed(),
-    });
-    missed.map_or(SERVICE_ERROR.into(), Into::into)
+fn missed(hooks: Vec<HookRun>) -> Unsent {
+    unsent(outcome(hooks), SERVICE_ERROR)
+}
+
+/// Why nothing came of an outcome; `otherwise` where it has no code.
+fn unsent(outcome: Option<Outcome>, otherwise: &'static str) -> Unsent {
+    let is_unsent = outcome.as_ref().is_none_or(Outcome::is_unsent);
+    let missed = outcome.and_then(|outcome| outcome.missed());
+    Unsent { reason: missed.map_or(otherwise.into(), Into::into), is_unsent }
 }
 
 /// The origin of an invocation.
@@ -251,15 +320,8 @@ fn origin(org: &OrgSnapshot, message: &Message<'_>) -> Origin {
 }
 
 /// What a service is told (`telephony.md` section 2).
-fn context(
-    platform: &Platform,
-    org: &OrgSnapshot,
-    message: &Message<'_>,
-    locale: &str,
-    label: VoiceLabel,
-) -> TelephonyContext {
+fn context(message: &Message<'_>, text: &Text, label: VoiceLabel) -> TelephonyContext {
     let Message { purpose, channel, user, phone, passcode, expires, caller, .. } = message;
-    let RenderedText { text, .. } = platform.telephony().texts().render(*channel, locale, &org.org.name, passcode);
     TelephonyContext {
         flow: *purpose,
         // The path alone (`overview.md` 3.3).
@@ -271,7 +333,7 @@ fn context(
             user_id: user.id.clone(),
         },
         message: HookMessage {
-            text,
+            text: text.told.text.clone(),
             phone_number: phone.as_e164().to_owned(),
             expires: *expires,
             channel: match channel {
@@ -279,7 +341,7 @@ fn context(
                 PasscodeChannel::Voice => DeliveryChannel::Voice(label),
             },
             code: Secret::new(passcode.expose()),
-            locale: wire_locale(locale),
+            locale: wire_locale(&text.locale),
         },
     }
 }

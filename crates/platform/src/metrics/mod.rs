@@ -29,7 +29,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 use tenterhook_contract::{HookTypeName, HookTypes, id::OrgId};
-use tenterhook_engine::{BoxFuture, BreakerState, FallbackUse, InvocationRecord, Purpose, Recorder};
+use tenterhook_engine::{BoxFuture, BreakerState, FallbackUse, InvocationRecord, Recorder};
 use tenterhook_store::Store;
 
 use self::{database::DatabaseMetrics, mail::MailMetrics, process::ProcessMetrics, requests::RequestMetrics};
@@ -209,7 +209,7 @@ impl Metrics {
 
     fn count(&self, record: &InvocationRecord) {
         // Test calls are not counted: they are no flow.
-        if record.purpose != Purpose::Flow {
+        if record.purpose.is_test() {
             return;
         }
         let named = self.own_types.label(&record.hook_type);

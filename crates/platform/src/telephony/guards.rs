@@ -19,6 +19,9 @@ use crate::{
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 const MINUTE: Duration = Duration::from_mins(1);
+/// How many times what one org may send to a number, or to a block of numbers, all orgs of a node together may. An org cannot use up what
+/// others send to their users, and many orgs of one person cannot send without end.
+const ORGS_TOGETHER_TIMES: u32 = 20;
 /// Numbers, blocks and networks that are counted separately; further ones are counted together.
 const KEYS_MAX: usize = 100_000;
 /// Length of a window in which an org's messages are compared with those before it.
@@ -33,9 +36,9 @@ const WINDOWS_FORGOTTEN: u32 = 32;
 /// How much a node may send. Each limit is allowed at once, and then comes back evenly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendLimits {
-    /// To one number.
+    /// Of one org to one number; twenty times as many of all orgs.
     pub per_number_per_hour: u32,
-    /// To numbers that differ in their last four digits only.
+    /// Of one org to numbers that differ in their last four digits only; twenty times as many of all orgs.
     pub per_block_per_hour: u32,
     /// For requests from one address (an IPv6 block of 48 bits) that have no API token.
     pub per_address_per_hour: u32,
@@ -82,6 +85,19 @@ pub struct Surge {
     pub usual: u32,
 }
 
+/// A message that counts against the limits.
+#[derive(Debug)]
+#[must_use = "a message that reaches nobody is given back"]
+pub struct Admitted {
+    /// With it, the org sends many more messages than usual.
+    pub surge: Option<Surge>,
+    org: OrgId,
+    number: PhoneNumber,
+    block: NumberBlock,
+    /// When the window began in which it is counted.
+    window: Instant,
+}
+
 /// The limits of a node and what is left of them. Nothing in it shows a number.
 #[derive(Debug)]
 pub(super) struct Guards {
@@ -91,8 +107,10 @@ pub(super) struct Guards {
 
 #[derive(Debug)]
 struct State {
-    numbers: Allowances<PhoneNumber>,
-    blocks: Allowances<NumberBlock>,
+    numbers: Allowances<(OrgId, PhoneNumber)>,
+    blocks: Allowances<(OrgId, NumberBlock)>,
+    numbers_of_all: Allowances<PhoneNumber>,
+    blocks_of_all: Allowances<NumberBlock>,
     networks: Allowances<WiderNetwork>,
     orgs: HashMap<OrgId, OfOrg>,
 }
@@ -142,10 +160,13 @@ impl Guard {
 
 impl Guards {
     pub(super) fn new(limits: SendLimits, now: Instant) -> Self {
-        let rates = |limit| Rate::evenly(limit, HOUR);
+        let rates = |limit: u32| Rate::evenly(limit, HOUR);
+        let together = |limit: u32| rates(limit.saturating_mul(ORGS_TOGETHER_TIMES));
         let state = State {
             numbers: Allowances::new(rates(limits.per_number_per_hour), KEYS_MAX, now),
             blocks: Allowances::new(rates(limits.per_block_per_hour), KEYS_MAX, now),
+            numbers_of_all: Allowances::new(together(limits.per_number_per_hour), KEYS_MAX, now),
+            blocks_of_all: Allowances::new(together(limits.per_block_per_hour), KEYS_MAX, now),
             networks: Allowances::new(rates(limits.per_address_per_hour), KEYS_MAX, now),
             orgs: HashMap::new(),
         };
@@ -159,7 +180,7 @@ impl Guards {
         number: &PhoneNumber,
         network: Option<Network>,
         now: Instant,
-    ) -> Result<Option<Surge>, Held> {
+    ) -> Result<Admitted, Held> {
         let per_org = Rate::evenly(self.limits.per_org_per_day, DAY);
         // An extension is reached through the number, which pays.
         let number = PhoneNumber::of_stored(number.as_e164(), None).unwrap_or_else(|| number.clone());
@@ -167,22 +188,49 @@ impl Guards {
         let mut state = self.state();
         let of_org = *state.of_org(org, now);
         let waits = [
-            (Guard::Number, state.numbers.wait(number.clone(), now)),
-            (Guard::Block, state.blocks.wait(block.clone(), now)),
+            (Guard::Number, state.numbers.wait((org.clone(), number.clone()), now)),
+            (Guard::Number, state.numbers_of_all.wait(number.clone(), now)),
+            (Guard::Block, state.blocks.wait((org.clone(), block.clone()), now)),
+            (Guard::Block, state.blocks_of_all.wait(block.clone(), now)),
             (Guard::Address, network.map_or(Duration::ZERO, |network| state.networks.wait(network, now))),
             (Guard::Org, of_org.day.wait(per_org, now)),
         ];
         if let Some((guard, retry_after)) = waits.into_iter().find(|(_, wait)| !wait.is_zero()) {
             return Err(Held { guard, retry_after });
         }
-        state.numbers.take(number, now);
-        state.blocks.take(block, now);
+        state.numbers.take((org.clone(), number.clone()), now);
+        state.numbers_of_all.take(number.clone(), now);
+        state.blocks.take((org.clone(), block.clone()), now);
+        state.blocks_of_all.take(block.clone(), now);
         if let Some(network) = network {
             state.networks.take(network, now);
         }
         let of_org = state.of_org(org, now);
         of_org.day.take(per_org, now);
-        Ok(of_org.window.count(now))
+        let surge = of_org.window.count(now);
+        Ok(Admitted { surge, org: org.clone(), number, block, window: of_org.window.began })
+    }
+
+    /// Gives back what a message took that has reached nobody. What the requester's address may ask for stays used up: the limit of an
+    /// address bounds its requests.
+    pub(super) fn give_back(&self, admitted: Admitted, now: Instant) {
+        let Admitted { surge: _, org, number, block, window } = admitted;
+        let mut state = self.state();
+        state.numbers_of_all.give_back(&number);
+        state.blocks_of_all.give_back(&block);
+        state.numbers.give_back(&(org.clone(), number));
+        state.blocks.give_back(&(org.clone(), block));
+        let of_org = state.of_org(&org, now);
+        of_org.day.give_back(Rate::evenly(self.limits.per_org_per_day, DAY));
+        if of_org.window.began == window {
+            of_org.window.messages = of_org.window.messages.saturating_sub(1);
+        }
+    }
+
+    /// Gives back a message of the providers that has reached none of them.
+    pub(super) fn give_back_fallback(&self, org: &OrgId, now: Instant) {
+        let rate = Rate::evenly(self.limits.fallback_per_minute, MINUTE);
+        self.state().of_org(org, now).fallback.give_back(rate);
     }
 
     pub(super) fn admit_fallback(&self, org: &OrgId, now: Instant) -> Result<(), Held> {
@@ -269,7 +317,7 @@ mod tests {
         let start = Instant::now();
         let (first, second, third) = ("+12025550173", "+12025550174", "+2348012345678");
         let held = |guard, seconds: u64| Err(Held { guard, retry_after: Duration::from_secs(seconds) });
-        let sent = Ok(None);
+        let sent = Ok(());
         let guards = Guards::new(limits(), start);
         for (step, (of, to, from, seconds), expected) in [
             ("the first", (1, first, 1, 0), sent),
@@ -284,27 +332,63 @@ mod tests {
             ("the sixth of the org", (1, "+2348012375678", 2, 0), sent),
             ("the org's limit of a day", (1, "+2348012385678", 3, 0), held(Guard::Org, 14_400)),
             ("a refusal counts nothing", (3, "+2348012385678", 3, 0), sent),
-            ("half an hour later the number has one", (2, first, 3, 1_800), sent),
-            ("and no more", (2, first, 3, 1_800), held(Guard::Number, 1_800)),
+            ("another org has a limit of its own", (2, first, 3, 1_800), sent),
+            ("which is as high", (2, first, 3, 1_800), sent),
+            ("and no higher", (2, first, 3, 1_800), held(Guard::Number, 1_800)),
+            ("half an hour later the number has one", (2, first, 3, 3_600), sent),
+            ("and no more", (2, first, 3, 3_600), held(Guard::Number, 1_800)),
             ("four hours later the org has one", (1, "+2348012395678", 3, 14_400), sent),
         ] {
             let now = start + Duration::from_secs(seconds);
-            let admitted = guards.admit(&org(of), &number(to), Some(network(from)), now);
+            let admitted = guards.admit(&org(of), &number(to), Some(network(from)), now).map(drop);
             assert_eq!(admitted, expected, "{step}");
         }
+    }
+
+    #[test]
+    fn an_org_does_not_use_up_what_others_send_to_the_same_numbers() {
+        let (guards, now) = (Guards::new(limits(), Instant::now()), Instant::now());
+        let admit = |of, to| guards.admit(&org(of), &number(to), None, now).map(drop).map_err(|held| held.guard);
+        let (first, second) = ("+12025550173", "+12025550174");
+        assert_eq!([admit(1, first), admit(1, first), admit(1, first)], [Ok(()), Ok(()), Err(Guard::Number)]);
+        assert_eq!([admit(1, second), admit(1, second)], [Ok(()), Err(Guard::Block)]);
+        assert_eq!([admit(2, first), admit(2, second)], [Ok(()), Ok(())], "another org");
+        // Forty to one number in all.
+        let sent = (10..60).filter(|of| admit(*of, first).is_ok()).count();
+        assert_eq!(sent, 37, "all orgs together");
+        assert_eq!(admit(70, first), Err(Guard::Number));
+    }
+
+    #[test]
+    fn what_reaches_nobody_is_given_back_but_for_the_address() {
+        let (guards, now) = (Guards::new(limits(), Instant::now()), Instant::now());
+        let admit = |from| guards.admit(&org(1), &number("+12025550173"), Some(network(from)), now);
+        for _ in 0..4 {
+            guards.give_back(admit(1).unwrap(), now);
+        }
+        assert_eq!(admit(1).unwrap_err().guard, Guard::Address);
+        for _ in 0..2 {
+            let _sent = admit(2).unwrap();
+        }
+        assert_eq!(admit(2).unwrap_err().guard, Guard::Number);
+        assert_eq!(guards.admit_fallback(&org(1), now), Ok(()));
+        guards.give_back_fallback(&org(1), now);
+        assert_eq!(guards.admit_fallback(&org(1), now), Ok(()));
+        assert!(guards.admit_fallback(&org(1), now).is_err());
+        assert_eq!(guards.state().of_org(&org(1), now).window.messages, 2, "no surge of what was not sent");
     }
 
     #[test]
     fn a_request_with_a_token_has_no_address_and_an_extension_makes_no_other_number() {
         let (guards, now) = (Guards::new(limits(), Instant::now()), Instant::now());
         let with_extension = number("+12025550173").with_extension("7").unwrap();
-        assert_eq!(guards.admit(&org(1), &with_extension, None, now), Ok(None));
-        assert_eq!(guards.admit(&org(1), &number("+12025550173"), None, now), Ok(None));
+        assert!(guards.admit(&org(1), &with_extension, None, now).is_ok());
+        assert!(guards.admit(&org(1), &number("+12025550173"), None, now).is_ok());
         let held = guards.admit(&org(1), &with_extension, None, now).unwrap_err();
         assert_eq!(held.guard, Guard::Number);
         for block in 0..4 {
             let to = number(&format!("+23480{block}2345678"));
-            assert_eq!(guards.admit(&org(2), &to, None, now), Ok(None), "{block}");
+            assert!(guards.admit(&org(2), &to, None, now).is_ok(), "{block}");
         }
         assert!(!format!("{guards:?}").contains("2025550"));
     }

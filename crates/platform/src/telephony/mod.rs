@@ -1,6 +1,7 @@
 //! Delivery of one-time passcodes to phones: the texts, the guards against toll fraud, and the providers that the operator has
 //! configured. The flow that uses them, and asks the org's hook first, is in `tenterhook-flows`.
 
+mod endpoint;
 mod guards;
 mod texts;
 mod twilio;
@@ -8,16 +9,20 @@ mod twilio;
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use tenterhook_contract::id::OrgId;
-use tenterhook_engine::{BoxFuture, Deadline, ReadyHook};
+use tenterhook_engine::{BoxFuture, Deadline};
 use tenterhook_model::{NumberRange, PhoneNumber};
 use tokio::time::Instant;
 
+pub use endpoint::OperatorEndpoint;
 use guards::Guards;
-pub use guards::{Guard, Held, SendLimits, Surge};
+pub use guards::{Admitted, Guard, Held, SendLimits, Surge};
 pub use texts::{MessageTextError, MessageTexts, RenderedText, TEXT_CHARACTERS_MAX};
-pub use twilio::{TWILIO_URL, Twilio, TwilioError, TwilioSettings};
+pub use twilio::{TWILIO_URL, Twilio, TwilioError, TwilioSettings, has_user_information};
 
 use crate::Network;
+
+/// How long all providers together may take.
+pub const PROVIDERS_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// What a platform is given for the delivery of passcodes.
 #[derive(Default)]
@@ -56,13 +61,16 @@ pub enum PasscodeProvider {
     /// A provider with an API of its own.
     Carrier(Arc<dyn PasscodeCarrier>),
     /// An endpoint of the operator that speaks the contract of telephony hooks.
-    Hook(Box<ReadyHook>),
+    Endpoint(Box<OperatorEndpoint>),
 }
 
 /// Sends messages with passcodes.
 pub trait PasscodeCarrier: Send + Sync {
     /// Its name in the System Log, such as `TWILIO`.
     fn name(&self) -> &'static str;
+
+    /// Whether it dials the extension of a number after the number.
+    fn dials_extensions(&self, channel: PasscodeChannel) -> bool;
 
     /// Hands a message over. Ends by the deadline.
     fn deliver<'a>(
@@ -90,9 +98,26 @@ pub struct HandedOver {
     pub transaction_id: Option<String>,
 }
 
-/// Why a carrier has not taken a message: a stable code, without a word of the message.
+/// Why a carrier has not taken a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Undelivered(pub Cow<'static, str>);
+pub struct Undelivered {
+    /// A stable code, without a word of the message.
+    pub reason: Cow<'static, str>,
+    /// Whether the carrier certainly has nothing of the message.
+    pub is_unsent: bool,
+}
+
+impl PasscodeProvider {
+    /// Whether it reaches this phone: one with an extension is reached by those alone that dial it. The contract of hooks has no member
+    /// for an extension, so an endpoint would send the code to whoever answers the number.
+    pub fn reaches(&self, phone: &PhoneNumber, channel: PasscodeChannel) -> bool {
+        phone.extension().is_none()
+            || match self {
+                Self::Carrier(carrier) => carrier.dials_extensions(channel),
+                Self::Endpoint(_) => false,
+            }
+    }
+}
 
 impl Telephony {
     pub(crate) fn new(parts: Box<TelephonyParts>) -> Self {
@@ -115,11 +140,11 @@ impl Telephony {
     }
 
     /// Takes one message for a number, or says what holds it back. `network` is that of a request without an API token. A surge is
-    /// told once in a window.
+    /// told once in a window. A message that reaches nobody is given back ([`give_back`](Self::give_back)).
     ///
     /// # Errors
     /// What holds the message back; then nothing is counted.
-    pub fn admit(&self, org: &OrgId, number: &PhoneNumber, network: Option<Network>) -> Result<Option<Surge>, Held> {
+    pub fn admit(&self, org: &OrgId, number: &PhoneNumber, network: Option<Network>) -> Result<Admitted, Held> {
         let is_in = |ranges: &[NumberRange]| ranges.iter().any(|range| range.contains(number));
         let refused = |guard| Err(Held { guard, retry_after: Duration::ZERO });
         if is_in(&self.parts.deny) || !(self.parts.allow.is_empty() || is_in(&self.parts.allow)) {
@@ -129,6 +154,16 @@ impl Telephony {
             return refused(Guard::Premium);
         }
         self.guards.admit(org, number, network, Instant::now())
+    }
+
+    /// Gives back what a message took that neither a hook nor a provider has got, but for what its requester's address may ask for.
+    pub fn give_back(&self, admitted: Admitted) {
+        self.guards.give_back(admitted, Instant::now());
+    }
+
+    /// Gives back a message of the providers that none of them has got.
+    pub fn give_back_fallback(&self, org: &OrgId) {
+        self.guards.give_back_fallback(org, Instant::now());
     }
 
     /// Takes one message of the providers, or says how long none is left.

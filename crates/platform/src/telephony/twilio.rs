@@ -1,6 +1,6 @@
 //! Passcodes through a provider with Twilio's API: text messages and calls in which a voice reads the code.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -13,8 +13,10 @@ use super::{HandedOver, PasscodeCarrier, PasscodeChannel, PasscodeMessage, Undel
 
 /// Where Twilio itself is.
 pub const TWILIO_URL: &str = "https://api.twilio.com";
-/// What the id of a messaging service begins with.
+/// What the id of a messaging service begins with; hexadecimal digits follow.
 const MESSAGING_SERVICE: &str = "MG";
+/// How many hexadecimal digits.
+const MESSAGING_SERVICE_DIGITS: usize = 32;
 /// The voices that read our own languages; the provider chooses for others.
 const VOICES: [(&str, &str); 7] = [
     ("de", "de-DE"),
@@ -93,6 +95,7 @@ impl Twilio {
         if !(url.starts_with("https://") || url.starts_with("http://"))
             || url.ends_with('/')
             || url.contains(['?', '#'])
+            || has_user_information(url)
         {
             return Err(TwilioError::Url);
         }
@@ -105,7 +108,7 @@ impl Twilio {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("To", message.to.as_e164());
         let from = &self.settings.from;
-        let is_service = from.starts_with(MESSAGING_SERVICE);
+        let is_service = is_messaging_service(from);
         match message.channel {
             PasscodeChannel::Sms => {
                 form.append_pair(if is_service { "MessagingServiceSid" } else { "From" }, from);
@@ -125,13 +128,19 @@ impl Twilio {
     }
 
     async fn post(&self, message: &PasscodeMessage<'_>, deadline: Deadline) -> Result<HandedOver, Undelivered> {
-        let (resource, body) = self.form(message).ok_or(Undelivered("NO_NUMBER_TO_CALL_FROM".into()))?;
+        let nobody_calls = || Undelivered { reason: "NO_NUMBER_TO_CALL_FROM".into(), is_unsent: true };
+        let (resource, body) = self.form(message).ok_or_else(nobody_calls)?;
         let TwilioSettings { url, account, .. } = &self.settings;
         let uri = format!("{url}/2010-04-01/Accounts/{account}/{resource}.json");
         let form = FormRequest { uri: &uri, authorization: &self.authorization, body: Bytes::from(body), deadline };
         match self.transport.post_form(form).await {
             Ok(answer) => read(&answer),
-            Err(failure) => Err(Undelivered(failure.code.log_reason().into())),
+            Err(failure) => {
+                // For the operator: the org's event has the code alone.
+                let (provider, code) = (self.name(), failure.code.to_string());
+                tracing::warn!(provider, code, detail = failure.detail, "passcode_provider.failed");
+                Err(Undelivered { reason: failure.code.log_reason().into(), is_unsent: failure.code.is_unsent() })
+            }
         }
     }
 }
@@ -139,6 +148,10 @@ impl Twilio {
 impl PasscodeCarrier for Twilio {
     fn name(&self) -> &'static str {
         "TWILIO"
+    }
+
+    fn dials_extensions(&self, channel: PasscodeChannel) -> bool {
+        channel == PasscodeChannel::Voice
     }
 
     fn deliver<'a>(
@@ -165,20 +178,36 @@ fn spoken(message: &PasscodeMessage<'_>) -> String {
     format!("<Response><Say{attribute}>{text}</Say><Pause length=\"1\"/><Say{attribute}>{text}</Say></Response>")
 }
 
+/// Whether a URL names a user before its host: somebody who configures a password there would see it in the log.
+pub fn has_user_information(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', '?', '#', '\\']).next().is_some_and(|authority| authority.contains('@'))
+}
+
+/// Whether a sender is the id of a messaging service: a name may begin with the same letters.
+fn is_messaging_service(from: &str) -> bool {
+    let digits = from.strip_prefix(MESSAGING_SERVICE).unwrap_or_default();
+    digits.len() == MESSAGING_SERVICE_DIGITS && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 /// A text as the content of an XML element.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+fn refused(reason: impl Into<Cow<'static, str>>) -> Undelivered {
+    Undelivered { reason: reason.into(), is_unsent: false }
 }
 
 fn read(answer: &RawAnswer) -> Result<HandedOver, Undelivered> {
     if !matches!(answer.status, 200 | 201) {
         let code = serde_json::from_slice::<Refused>(&answer.body).ok().and_then(|refused| refused.code);
         let code = code.map(|code| format!(" ({code})")).unwrap_or_default();
-        return Err(Undelivered(format!("HTTP {}{code}", answer.status).into()));
+        return Err(refused(format!("HTTP {}{code}", answer.status)));
     }
-    let created: Created = serde_json::from_slice(&answer.body).map_err(|_| Undelivered("BODY_UNPARSABLE".into()))?;
+    let created: Created = serde_json::from_slice(&answer.body).map_err(|_| refused("BODY_UNPARSABLE"))?;
     if matches!(created.status.as_deref(), Some("failed" | "undelivered" | "canceled")) {
-        return Err(Undelivered("DELIVERY_FAILED".into()));
+        return Err(refused("DELIVERY_FAILED"));
     }
     let transaction_id = created.sid.map(|sid| sid.chars().take(ID_CHARACTERS_MAX).collect());
     Ok(HandedOver { transaction_id })
@@ -222,7 +251,15 @@ mod tests {
         let texts = MessageTexts::default();
         let text = texts.render(PasscodeChannel::Sms, "en", "R&D", &passcode);
         let message = PasscodeMessage { channel: PasscodeChannel::Sms, to: &to, text: &text };
-        for (from, name) in [("+12025550100", "From"), ("MG7", "MessagingServiceSid")] {
+        let service = "MG0123456789abcdef0123456789abcdef";
+        let short = "MG0123456789abcdef0123456789abcde";
+        for (from, name) in [
+            ("+12025550100", "From"),
+            (service, "MessagingServiceSid"),
+            ("MGM Resorts", "From"),
+            ("MG7", "From"),
+            (short, "From"),
+        ] {
             let (resource, form) = twilio(from).form(&message).unwrap();
             let expected = [("To", "+12025550173"), (name, from), ("Body", "R&D: your code is 048213.")];
             let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -236,13 +273,14 @@ mod tests {
         let expected = [("To", "+12025550173"), ("From", "+12025550100"), ("Twiml", &twiml), ("SendDigits", "wwww42")];
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!((resource, pairs(&form)), ("Calls", expected.to_vec()));
-        assert!(twilio("MG7").form(&call).is_none(), "a messaging service makes no calls");
+        assert!(twilio(service).form(&call).is_none(), "a messaging service makes no calls");
+        assert!(twilio("MGM").form(&call).is_some(), "a name is left to the provider");
     }
 
     #[test]
     fn an_answer_says_whether_the_message_was_taken() {
         let taken = |id: &str| Ok(HandedOver { transaction_id: Some(id.to_owned()) });
-        let not = |why: &'static str| Err(Undelivered(why.into()));
+        let not = |why: &'static str| Err(refused(why));
         for (status, body, expected) in [
             (201, r#"{"sid":"SM1","status":"queued","error_code":null}"#, taken("SM1")),
             (200, r#"{"sid":"SM1","status":"sent"}"#, taken("SM1")),
@@ -269,7 +307,9 @@ mod tests {
         let good = || settings("+12025550100");
         assert_eq!(one(TwilioSettings { account: "AC/../1".to_owned(), ..good() }), Some(TwilioError::Account));
         assert_eq!(one(TwilioSettings { from: " ".to_owned(), ..good() }), Some(TwilioError::From));
-        for url in ["api.twilio.com", "https://api.twilio.com/", "https://api.twilio.com?x"] {
+        for url in
+            ["api.twilio.com", "https://api.twilio.com/", "https://api.twilio.com?x", "https://u:marked@api.twilio.com"]
+        {
             assert_eq!(one(TwilioSettings { url: url.to_owned(), ..good() }), Some(TwilioError::Url), "{url}");
         }
         let shown = format!("{:?} {:?}", good(), twilio("+12025550100"));

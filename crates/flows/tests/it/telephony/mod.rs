@@ -1,5 +1,8 @@
 //! Telephony: each row of the outcome table of `telephony.md` section 4, over a real socket.
 
+mod limits;
+mod providers;
+
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -13,9 +16,11 @@ use tenterhook_contract::{
     id::OrgId,
     telephony::TelephonyFlow,
 };
-use tenterhook_engine::{BoxFuture, Deadline};
+use tenterhook_engine::{BoxFuture, Deadline, Limits};
 use tenterhook_flows::telephony::{Delivery, Message, PasscodeChannel, send};
-use tenterhook_model::{ConfigurationObject, ConfigurationWrite, LogEvent, LogResult, Passcode, PhoneNumber, User};
+use tenterhook_model::{
+    ConfigurationObject, ConfigurationWrite, LogEvent, LogResult, Org, Passcode, PhoneNumber, User,
+};
 use tenterhook_platform::{
     Caller, Languages, Parts, Platform,
     events::user_actor,
@@ -42,6 +47,7 @@ struct Phone {
     platform: Arc<Platform>,
     org: OrgId,
     ada: User,
+    logins: Vec<String>,
     service: Service,
     /// What the requests prefer.
     languages: Languages,
@@ -76,6 +82,10 @@ impl PasscodeCarrier for Carrier {
         self.name
     }
 
+    fn dials_extensions(&self, _: PasscodeChannel) -> bool {
+        false
+    }
+
     fn deliver<'a>(
         &'a self,
         message: &'a PasscodeMessage<'a>,
@@ -85,7 +95,7 @@ impl PasscodeCarrier for Carrier {
         Box::pin(async move {
             match self.does {
                 Does::Take => Ok(HandedOver { transaction_id: Some(format!("{}-1", self.name)) }),
-                Does::Refuse => Err(Undelivered("HTTP 503".into())),
+                Does::Refuse => Err(Undelivered { reason: "HTTP 503".into(), is_unsent: false }),
                 Does::Hang => std::future::pending().await,
             }
         })
@@ -116,20 +126,29 @@ impl Phone {
     }
 
     async fn without_hook(steps: Vec<Step>, telephony: TelephonyParts) -> Self {
+        Self::with_limits(steps, telephony, Limits::default()).await
+    }
+
+    async fn with_limits(steps: Vec<Step>, telephony: TelephonyParts, limits: Limits) -> Self {
         let keyring = Keyring::from_text(&Keyring::generate_text()).unwrap();
         let store = Store::open(&database_or(StoreConfig::Ephemeral).await, keyring).await.unwrap();
-        let parts = Parts { telephony: Box::new(telephony), ..parts(store, loopback(), BASE_URL.into()) };
+        let mut parts = Parts { telephony: Box::new(telephony), ..parts(store, loopback(), BASE_URL.into()) };
+        parts.settings.limits = limits;
         let platform = Platform::start(parts).await.unwrap();
         let made = development_org(&platform).await;
         let org = platform.org_id_by_host(None).unwrap();
         let ada = platform.store().find_user_by_login(&org, &made.user_logins[0]).await.unwrap().unwrap();
-        Self {
-            platform,
-            org,
-            ada,
-            service: Service::start(steps, None).await.unwrap(),
-            languages: Languages::default(),
-        }
+        let (service, logins) = (Service::start(steps, None).await.unwrap(), made.user_logins);
+        Self { platform, org, ada, logins, service, languages: Languages::default() }
+    }
+
+    /// Another org of the same node.
+    async fn second_org(&self) -> OrgId {
+        let id = OrgId::from_parts(9, [9; 8]);
+        let org = Org::new(id.clone(), Some("second.example.com".to_owned()), "Second", self.platform.now());
+        self.platform.add_org(&org).await.unwrap();
+        self.platform.load_org(&id).await.unwrap().unwrap();
+        id
     }
 
     async fn put(&self, hook: InlineHook) {
@@ -465,34 +484,6 @@ async fn providers_are_asked_in_order_until_one_takes_the_message() {
             let last = own.iter().rfind(|carrier| !carrier.taken().is_empty()).unwrap();
             assert_eq!(data["smsTelephonyProvider"], json!(last.name));
         }
-    }
-}
-
-/// The operator's own endpoint speaks the contract of the hook.
-#[tokio::test]
-async fn a_second_endpoint_sends_what_the_hook_has_not() {
-    let report = json!([{ "status": "SUCCESSFUL", "provider": "SECOND", "transactionId": "s-1" }]);
-    for (step, expected, provider) in [
-        (command(&report), Delivery::Sent, Some("SECOND")),
-        (command(&json!([{ "status": "PENDING" }])), Delivery::Sent, Some("ENDPOINT")),
-        (command(&json!([{ "status": "FAILED" }])), refused("no"), None),
-        (Step::answer(500, ""), refused("no"), None),
-    ] {
-        let second = Service::start(vec![step], None).await.unwrap();
-        let uri = format!("http://{}/second", second.address());
-        let hook = InlineHook::http("Second", BuiltInType::Telephony.name(), &uri)
-            .with_secret_header("Authorization", Secret::new("Bearer marked-secret"));
-        let kind = Arc::clone(tenterhook_contract::HookTypes::built_in().kind(&hook.hook_type).unwrap());
-        let ready = tenterhook_engine::ReadyHook::over(&*loopback(), hook, kind);
-        let providers = vec![PasscodeProvider::Hook(Box::new(ready))];
-        let error = Step::answer(200, r#"{"error":{"errorSummary":"no"}}"#);
-        let phone = Phone::with_hook(vec![error], TelephonyParts { providers, ..TelephonyParts::default() }).await;
-        assert_eq!(phone.send().await, expected);
-        assert_eq!(second.received().len(), 1);
-        let document: Value = serde_json::from_slice(&second.received()[0].body).unwrap();
-        assert_eq!(document["data"], phone.documents()[0]["data"], "the same document");
-        let (_, _, data) = phone.told().await;
-        assert_eq!(data["smsTelephonyProvider"].as_str(), provider);
     }
 }
 
