@@ -19,11 +19,13 @@ pub const TOTP_SECRET_BYTES: usize = 20;
 pub const FACTOR_CODE_SECONDS: i64 = 300;
 /// How long a factor waits until the next passcode is sent to its phone, as the vendor's does (`telephony.md` section 1).
 pub const FACTOR_RESEND_SECONDS: i64 = 30;
-/// Wrong codes of a factor until it is locked.
+/// Wrong codes of a factor in a row until it is locked: [`factor_lock_seconds`].
 pub const FACTOR_ATTEMPTS_MAX: i64 = 5;
-/// How long a factor is locked after the last attempt that counted. It is no shorter than a passcode works, so that the attempts on one
-/// passcode are [`FACTOR_ATTEMPTS_MAX`] at most.
+/// How long a factor is locked for the first time. It is no shorter than a passcode works, so that the attempts on one passcode are
+/// [`FACTOR_ATTEMPTS_MAX`] at most.
 pub const FACTOR_LOCK_SECONDS: i64 = 300;
+/// How long a factor is locked at most.
+pub const FACTOR_LOCK_SECONDS_MAX: i64 = 86_400;
 
 /// A factor of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +129,27 @@ pub struct TotpSecret([u8; TOTP_SECRET_BYTES]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not {TOTP_SECRET_BYTES} bytes in base32")]
 pub struct MalformedTotpSecret;
+
+/// How long a factor is locked after so many wrong codes in a row, in seconds; zero when it is not. Every [`FACTOR_ATTEMPTS_MAX`]th wrong
+/// code locks it, twice as long as the one before, so that whoever guesses on for a year has fewer than 2,000 guesses. Only a right code
+/// begins the count anew.
+///
+/// ```
+/// use tenterhook_model::factor_lock_seconds;
+/// assert_eq!([4, 5, 6, 10, 15].map(factor_lock_seconds), [0, 300, 0, 600, 1_200]);
+/// ```
+pub const fn factor_lock_seconds(wrong: i64) -> i64 {
+    if wrong <= 0 || wrong % FACTOR_ATTEMPTS_MAX != 0 {
+        return 0;
+    }
+    let mut seconds = FACTOR_LOCK_SECONDS;
+    let mut locks = wrong / FACTOR_ATTEMPTS_MAX;
+    while locks > 1 && seconds < FACTOR_LOCK_SECONDS_MAX {
+        seconds *= 2;
+        locks -= 1;
+    }
+    if seconds < FACTOR_LOCK_SECONDS_MAX { seconds } else { FACTOR_LOCK_SECONDS_MAX }
+}
 
 impl FactorType {
     /// Every type, in the order of the catalogue.
@@ -289,6 +312,21 @@ mod tests {
             assert_eq!(known.as_str().parse(), Ok(known));
         }
         assert!("SMS".parse::<FactorType>().is_err());
+    }
+
+    #[test]
+    fn locks_double_up_to_a_day_and_a_year_has_few_guesses() {
+        assert_eq!(
+            [-5, 0, 1, 5, 40, 45, 50, i64::MAX - i64::MAX % 5].map(factor_lock_seconds)[3..],
+            [300, 38_400, 76_800, 86_400, 86_400]
+        );
+        assert_eq!([-5, 0, 1].map(factor_lock_seconds), [0; 3]);
+        let (mut seconds, mut wrong) = (0, 0);
+        while seconds < 365 * 86_400 {
+            wrong += 1;
+            seconds += factor_lock_seconds(wrong);
+        }
+        assert!(wrong < 2_000, "{wrong}");
     }
 
     #[test]

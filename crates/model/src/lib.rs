@@ -71,9 +71,9 @@ pub use expression::{
 };
 pub use extension_point::ExtensionPoint;
 pub use factor::{
-    CodePurpose, FACTOR_ATTEMPTS_MAX, FACTOR_CODE_SECONDS, FACTOR_LOCK_SECONDS, FACTOR_RESEND_SECONDS, Factor,
-    FactorCode, FactorMethod, FactorStatus, FactorType, MalformedTotpSecret, NewFactor, TOTP_SECRET_BYTES, TotpSecret,
-    VerifiedFactor,
+    CodePurpose, FACTOR_ATTEMPTS_MAX, FACTOR_CODE_SECONDS, FACTOR_LOCK_SECONDS, FACTOR_LOCK_SECONDS_MAX,
+    FACTOR_RESEND_SECONDS, Factor, FactorCode, FactorMethod, FactorStatus, FactorType, MalformedTotpSecret, NewFactor,
+    TOTP_SECRET_BYTES, TotpSecret, VerifiedFactor, factor_lock_seconds,
 };
 pub use grant::{AuthorizationCode, CodeState, IssuedAccessToken, RefreshToken, RefreshTokenState, Session};
 pub use group::{

@@ -46,6 +46,8 @@ pub const DEACTIVATE_FACTOR: (&str, &str) = ("user.mfa.factor.deactivate", "Rese
 pub const RESET_FACTORS: (&str, &str) = ("user.mfa.factor.reset_all", "Reset all factors for user");
 /// Event type and display message of a code of a factor that was verified.
 pub const AUTH_VIA_MFA: (&str, &str) = ("user.authentication.auth_via_mfa", "Authentication of user via MFA");
+/// The event of a factor that too many wrong codes have locked for a while.
+pub const SUSPEND_FACTOR: (&str, &str) = ("user.mfa.factor.suspend", "Suspend factor after too many wrong codes");
 /// Event type and display message of single logout from an app.
 pub const SINGLE_LOGOUT: (&str, &str) = ("user.authentication.slo", "User single logout from app");
 /// Event type and display message of a sign-on to an app.

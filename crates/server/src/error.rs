@@ -1,8 +1,13 @@
 //! Errors of the management API; turned into the vendor's error body in this one place.
 
+use std::time::Duration;
+
 use axum::{
     Json,
-    http::{HeaderName, HeaderValue, StatusCode, header::CONTENT_LENGTH},
+    http::{
+        HeaderName, HeaderValue, StatusCode,
+        header::{CONTENT_LENGTH, RETRY_AFTER},
+    },
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -10,7 +15,7 @@ use tenterhook_contract::HookTypeName;
 use tenterhook_engine::Entropy;
 use tenterhook_flows::factors::FactorProblem;
 use tenterhook_management::{administrator::ManagementError, factors};
-use tenterhook_model::{ErrorBody, ErrorCause, ErrorCode, FACTOR_LOCK_SECONDS, FactorType};
+use tenterhook_model::{ErrorBody, ErrorCause, ErrorCode, FactorType};
 use tenterhook_platform::{OrgError, StoreError, entropy::random_bytes, passwords::PasswordError};
 
 use crate::{
@@ -120,6 +125,16 @@ impl From<StoreError> for ApiError {
 }
 
 impl ApiError {
+    /// When a request that waits can succeed, where that is known.
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Factor(FactorProblem::TooSoon { retry_after, .. } | FactorProblem::TooMany { retry_after }) => {
+                Some(*retry_after)
+            }
+            _ => None,
+        }
+    }
+
     /// Code, status, detail and causes.
     fn parts(self) -> (ErrorCode, u16, String, Vec<String>) {
         let plain = |code: ErrorCode| (code, code.status(), String::new(), Vec::new());
@@ -266,28 +281,24 @@ fn of_factor(problem: FactorProblem) -> (ErrorCode, u16, String, Vec<String>) {
         FactorProblem::NothingToSend => {
             invalid("passCode: An authenticator app gets no passcode. Give the code that it shows".to_owned())
         }
-        FactorProblem::TooSoon(FactorType::Call) => of(ErrorCode::CallTooSoon, Vec::new()),
-        FactorProblem::TooSoon(_) => of(ErrorCode::SmsTooSoon, Vec::new()),
+        FactorProblem::TooSoon { factor_type: FactorType::Call, .. } => of(ErrorCode::CallTooSoon, Vec::new()),
+        FactorProblem::TooSoon { .. } => of(ErrorCode::SmsTooSoon, Vec::new()),
         FactorProblem::NotSent => of(ErrorCode::PasscodeNotSent, Vec::new()),
         FactorProblem::Refused(error) => {
             let causes = error.causes.iter().filter_map(|cause| cause.summary.clone());
             of(ErrorCode::HookRefused, std::iter::once(error.summary_or_default().to_owned()).chain(causes).collect())
         }
         FactorProblem::TooMany { retry_after } => {
-            let seconds = retry_after.as_secs().max(1);
-            of(
-                ErrorCode::RateLimited,
-                vec![format!("Too many passcodes are being sent. Try again in {seconds} seconds")],
-            )
+            let text =
+                format!("Too many passcodes are being sent. Try again in {} seconds", whole_seconds(retry_after));
+            of(ErrorCode::RateLimited, vec![text])
         }
         FactorProblem::WrongCode => {
             of(ErrorCode::WrongPasscode, vec!["passCode: The passcode is wrong, was used, or has expired".to_owned()])
         }
-        FactorProblem::Locked => {
-            let text = format!(
-                "Too many passcodes were wrong. Try again in {} minutes",
-                FACTOR_LOCK_SECONDS.unsigned_abs().div_ceil(60)
-            );
+        FactorProblem::Locked { retry_after } => {
+            let minutes = whole_seconds(retry_after).div_ceil(60);
+            let text = format!("Too many passcodes were wrong. Try again in {minutes} minutes");
             of(ErrorCode::FactorLocked, vec![text])
         }
         FactorProblem::Contended => {
@@ -295,6 +306,11 @@ fn of_factor(problem: FactorProblem) -> (ErrorCode, u16, String, Vec<String>) {
         }
         FactorProblem::Store(error) => of_management(error.into()),
     }
+}
+
+/// Seconds, rounded up: a client that comes back then is not too early.
+fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX).max(1)
 }
 
 /// An error whose body is not written yet: its id needs the port of randomness, which the edge has.
@@ -326,6 +342,7 @@ impl IntoResponse for ApiError {
         };
         let unauthenticated = matches!(self, Self::InvalidToken(_));
         let lacking = matches!(self, Self::UnknownPath | Self::Management(ManagementError::NotFound { .. }));
+        let retry_after = self.retry_after();
         let (code, status, detail, texts) = self.parts();
         causes.extend(texts.into_iter().map(ErrorCause::from));
         // Every status of the catalogue is valid.
@@ -335,6 +352,9 @@ impl IntoResponse for ApiError {
         if unauthenticated {
             let name = HeaderName::from_static("www-authenticate");
             response.headers_mut().insert(name, HeaderValue::from_static("SSWS realm=\"management\""));
+        }
+        if let Some(wait) = retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
         }
         marked(response, lacking, |error| Self::from(error).into_response())
     }

@@ -157,15 +157,19 @@ impl RateLimitStatus {
     }
 }
 
-/// Every 429, 503 and 504 says when to try again: some clients crash without it (`observed.md` 1, line 5). A 503 also
-/// has `Retry-After` (RFC 9110 section 10.2.3), which OAuth clients know.
+/// Every 429, 503 and 504 says when to try again: some clients crash without it (`observed.md` 1, line 5). It also
+/// has `Retry-After` (RFC 9110 section 10.2.3), which OAuth clients know; where the answer has it already, the other headers say the same.
 pub(crate) fn complete(response: &mut Response, now: Timestamp) {
     let status = response.status();
     let told =
         matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT);
     if told {
-        let reset = HeaderValue::from(now.as_seconds() + RETRY_SECONDS);
         let headers = response.headers_mut();
+        let known = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<i64>().ok());
+        let reset = HeaderValue::from(now.as_seconds().saturating_add(known.unwrap_or(RETRY_SECONDS)));
+        if known.is_some() {
+            headers.insert(RESET, reset.clone());
+        }
         headers.entry(LIMIT).or_insert(HeaderValue::from(0));
         headers.entry(REMAINING).or_insert(HeaderValue::from(0));
         let reset = headers.entry(RESET).or_insert(reset).to_str().ok().and_then(|reset| reset.parse::<i64>().ok());
@@ -187,20 +191,29 @@ mod tests {
     #[test]
     fn whoever_is_turned_away_is_told_when_to_come_back() {
         let now = Timestamp::from_micros(0).plus_seconds(1_000);
-        for (status, reset, seconds) in [
-            (429, None, Some("1")),
-            (429, Some("1042"), Some("42")),
-            (429, Some("990"), Some("1")),
-            (503, None, Some("1")),
-            (504, None, Some("1")),
-            (400, None, None),
+        for (status, reset, known, seconds) in [
+            (429, None, None, Some("1")),
+            (429, Some("1042"), None, Some("42")),
+            (429, Some("990"), None, Some("1")),
+            (429, None, Some("30"), Some("30")),
+            (429, Some("1042"), Some("30"), Some("30")),
+            (503, None, None, Some("1")),
+            (504, None, None, Some("1")),
+            (400, None, None, None),
         ] {
             let mut response = Response::new(axum::body::Body::empty());
             *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
             if let Some(reset) = reset {
                 response.headers_mut().insert(RESET, HeaderValue::from_static(reset));
             }
+            if let Some(known) = known {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(known));
+            }
             complete(&mut response, now);
+            if let Some(known) = known {
+                let reset = response.headers().get(RESET).and_then(|value| value.to_str().ok()?.parse::<i64>().ok());
+                assert_eq!(reset, known.parse::<i64>().ok().map(|known| 1_000 + known), "they say the same");
+            }
             let told = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
             assert_eq!(told, seconds, "{status} {reset:?}");
         }

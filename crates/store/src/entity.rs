@@ -606,7 +606,7 @@ pub(crate) mod factor {
         pub(crate) sent_us: Option<i64>,
         /// The last time step of which a code was accepted (RFC 6238 section 5.2).
         pub(crate) last_step: Option<i64>,
-        /// Attempts since the last one that was right, or since there was none for a while.
+        /// Attempts since the last one that was right.
         pub(crate) attempts: i64,
         pub(crate) attempted_us: i64,
     }
@@ -628,6 +628,7 @@ pub(crate) mod factor_code {
         pub(crate) org_id: String,
         #[sea_orm(primary_key, auto_increment = false)]
         pub(crate) factor_id: String,
+        /// What it is for, and whether it is still being sent.
         #[sea_orm(primary_key, auto_increment = false)]
         pub(crate) purpose: String,
         /// Of the digits, keyed.

@@ -4,7 +4,7 @@
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
-    Select, UpdateMany,
+    QuerySelect as _, Select, UpdateMany,
     sea_query::{Expr, ExprTrait as _, SimpleExpr},
 };
 use tenterhook_contract::{
@@ -12,8 +12,8 @@ use tenterhook_contract::{
     id::{FactorId, OrgId, UserId},
 };
 use tenterhook_model::{
-    CodePurpose, FACTOR_ATTEMPTS_MAX, FACTOR_LOCK_SECONDS, FACTOR_RESEND_SECONDS, Factor, FactorCode, FactorMethod,
-    FactorStatus, FactorType, Passcode, PhoneNumber, TotpSecret,
+    CodePurpose, FACTOR_RESEND_SECONDS, Factor, FactorCode, FactorMethod, FactorStatus, FactorType, Passcode,
+    PhoneNumber, TotpSecret, factor_lock_seconds,
 };
 
 use crate::{
@@ -32,13 +32,16 @@ pub(crate) const SECRET: &str = "secret";
 /// What errors call a factor.
 const FACTOR: &str = "factor";
 
+/// Ends the purpose of a passcode that is being sent: it and the one before it work until it is known whether it was sent.
+const SENDING: &str = ".SENDING";
+
 /// Whether a passcode may be sent to a phone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Challenge {
-    /// It may: the factor has the passcode, and nobody else sends one for a while.
+    /// It may: the passcode works, and nobody else sends one for a while.
     Begun,
-    /// One was sent a moment ago. Nothing was changed.
-    TooSoon,
+    /// One was sent a moment ago, or could not be sent; the next one may be sent at this time. Nothing was changed.
+    TooSoon(Timestamp),
     /// The factor was removed, or has another status. Nothing was changed.
     Gone,
 }
@@ -46,10 +49,10 @@ pub enum Challenge {
 /// Whether a code may be tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attempt {
-    /// It may, and the attempt is counted.
-    Counted,
-    /// Too many were wrong.
-    Locked,
+    /// It may, and the attempt is counted: it is this one since the last code that was right.
+    Counted(i64),
+    /// Too many were wrong: none is looked at until this time.
+    Locked(Timestamp),
     /// There is no such factor.
     Gone,
 }
@@ -68,7 +71,7 @@ impl Store {
             return Err(if is_duplicate { duplicate(FACTOR)(error) } else { missing("user")(error) });
         }
         if let Some(code) = code {
-            self.put_code(&transaction, factor, code).await?;
+            self.put_code(&transaction, factor, code, code.purpose.as_str()).await?;
         }
         note_given(&transaction, &factor.org_id, &factor.user_id).await?;
         Ok(transaction.commit().await?)
@@ -123,54 +126,65 @@ impl Store {
     }
 
     /// Claims the right to send a passcode to the phone of a factor, of several callers for one. The stored factor gets the phone of
-    /// `factor`, and the passcode replaces the one before of its purpose.
+    /// `factor`. The passcode works from now on, together with the one before of its purpose, unless that went to another phone: see
+    /// [`Self::end_challenge`].
     pub async fn begin_challenge(
         &self,
         factor: &Factor,
         code: &FactorCode,
         now: Timestamp,
     ) -> Result<Challenge, StoreError> {
-        let [number, extension] = phone_columns(&factor.method);
-        let is_rested = Column::SentUs.lte(now.plus_seconds(-FACTOR_RESEND_SECONDS).as_micros());
+        let phone = phone_columns(&factor.method);
         let transaction = self.connections.writer.begin().await?;
-        let claimed = update_in(factor)
+        let Some(row) = Entity::find().filter(in_status(factor)).lock_exclusive().one(&transaction).await? else {
+            transaction.rollback().await;
+            return Ok(Challenge::Gone);
+        };
+        let next = row.sent_us.map(|sent| Timestamp::from_micros(sent).plus_seconds(FACTOR_RESEND_SECONDS));
+        if let Some(next) = next.filter(|next| *next > now) {
+            transaction.rollback().await;
+            return Ok(Challenge::TooSoon(next));
+        }
+        let is_moved = phone != [row.phone_number, row.phone_extension];
+        let [number, extension] = phone;
+        update_in(factor)
             .col_expr(Column::SentUs, Expr::value(now.as_micros()))
             .col_expr(Column::PhoneNumber, Expr::value(number))
             .col_expr(Column::PhoneExtension, Expr::value(extension))
             .col_expr(Column::LastUpdatedUs, Expr::value(factor.last_updated.as_micros()))
-            .filter(Column::SentUs.is_null().or(is_rested))
             .exec(&transaction)
             .await?;
-        if claimed.rows_affected == 0 {
-            let still_there = Entity::find().filter(in_status(factor)).one(&transaction).await?.is_some();
-            transaction.rollback().await;
-            return Ok(if still_there { Challenge::TooSoon } else { Challenge::Gone });
+        if is_moved {
+            factor_code::Entity::delete_many().filter(codes(factor)).exec(&transaction).await?;
         }
-        self.put_code(&transaction, factor, code).await?;
+        self.put_code(&transaction, factor, code, &sending(code.purpose)).await?;
         transaction.commit().await?;
         Ok(Challenge::Begun)
     }
 
-    /// Takes back a challenge that began at `begun` and whose passcode could not be sent, unless another one began since. The next one need
-    /// not wait.
-    pub async fn take_back_challenge(
+    /// Ends the sending of a passcode that began at `begun`, unless another one began since: of it and the one before, the one that
+    /// the phone has goes on working. A passcode that could not be sent keeps the next one waiting like one that was.
+    pub async fn end_challenge(
         &self,
         factor: &Factor,
         purpose: CodePurpose,
-        begun: Timestamp,
+        (begun, is_sent): (Timestamp, bool),
     ) -> Result<(), StoreError> {
+        use factor_code::Column as Code;
         let transaction = self.connections.writer.begin().await?;
-        let released = update_in(factor)
-            .col_expr(Column::SentUs, Expr::value(None::<i64>))
-            .filter(Column::SentUs.eq(begun.as_micros()))
-            .exec(&transaction)
-            .await?;
-        if released.rows_affected == 0 {
+        let this = in_status(factor).and(Column::SentUs.eq(begun.as_micros()));
+        if Entity::find().filter(this).lock_exclusive().one(&transaction).await?.is_none() {
             transaction.rollback().await;
             return Ok(());
         }
-        let code = codes(factor).and(factor_code::Column::Purpose.eq(purpose.as_str()));
-        factor_code::Entity::delete_many().filter(code).exec(&transaction).await?;
+        let of = |purpose: &str| codes(factor).and(Code::Purpose.eq(purpose));
+        let ended = if is_sent { purpose.as_str().to_owned() } else { sending(purpose) };
+        factor_code::Entity::delete_many().filter(of(&ended)).exec(&transaction).await?;
+        factor_code::Entity::update_many()
+            .col_expr(Code::Purpose, Expr::value(purpose.as_str()))
+            .filter(of(&sending(purpose)))
+            .exec(&transaction)
+            .await?;
         Ok(transaction.commit().await?)
     }
 
@@ -189,20 +203,25 @@ impl Store {
         id: &FactorId,
         now: Timestamp,
     ) -> Result<Attempt, StoreError> {
-        let forgotten = Column::AttemptedUs.lte(now.plus_seconds(-FACTOR_LOCK_SECONDS).as_micros());
-        let next = Expr::case(forgotten.clone(), 1_i64).finally(Expr::col(Column::Attempts).add(1));
-        let counted = Entity::update_many()
-            .col_expr(Column::Attempts, next.into())
+        let transaction = self.connections.writer.begin().await?;
+        let Some(row) = Entity::find().filter(this(org, id)).lock_exclusive().one(&transaction).await? else {
+            transaction.rollback().await;
+            return Ok(Attempt::Gone);
+        };
+        let unlocked = Timestamp::from_micros(row.attempted_us).plus_seconds(factor_lock_seconds(row.attempts));
+        if unlocked > now && factor_lock_seconds(row.attempts) > 0 {
+            transaction.rollback().await;
+            return Ok(Attempt::Locked(unlocked));
+        }
+        let attempts = row.attempts.saturating_add(1);
+        Entity::update_many()
+            .col_expr(Column::Attempts, Expr::value(attempts))
             .col_expr(Column::AttemptedUs, Expr::value(now.as_micros()))
             .filter(this(org, id))
-            .filter(forgotten.or(Column::Attempts.lt(FACTOR_ATTEMPTS_MAX)))
-            .exec(&self.connections.writer)
+            .exec(&transaction)
             .await?;
-        if counted.rows_affected == 1 {
-            return Ok(Attempt::Counted);
-        }
-        let still_there = Entity::find().filter(this(org, id)).one(&self.connections.reader).await?.is_some();
-        Ok(if still_there { Attempt::Locked } else { Attempt::Gone })
+        transaction.commit().await?;
+        Ok(Attempt::Counted(attempts))
     }
 
     /// Uses the passcode of a factor up, if it is this one and has not expired. The factor is active then. Of several concurrent uses
@@ -214,22 +233,26 @@ impl Store {
         passcode: &Passcode,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let working = codes(factor)
-            .and(factor_code::Column::Purpose.eq(purpose.as_str()))
-            .and(factor_code::Column::ExpiresUs.gt(now.as_micros()));
-        let found = factor_code::Entity::find().filter(working.clone()).one(&self.connections.reader).await?;
-        let Some(row) = found else { return Ok(false) };
-        let owner = SecretOwner { org: &row.org_id, row: &row.factor_id, field: &row.purpose };
-        if !self.is_hash_of(owner, &row.hash, passcode.expose())? {
-            return Ok(false);
+        use factor_code::Column as Code;
+        let of_purpose = codes(factor).and(Code::Purpose.is_in([purpose.as_str().to_owned(), sending(purpose)]));
+        let working = of_purpose.clone().and(Code::ExpiresUs.gt(now.as_micros()));
+        let found = factor_code::Entity::find().filter(working.clone()).all(&self.connections.reader).await?;
+        let mut right = None;
+        for row in found {
+            let owner = SecretOwner { org: &row.org_id, row: &row.factor_id, field: purpose.as_str() };
+            if self.is_hash_of(owner, &row.hash, passcode.expose())? {
+                right = Some(row.hash);
+            }
         }
+        let Some(hash) = right else { return Ok(false) };
         let transaction = self.connections.writer.begin().await?;
         let is_proven = proven(factor, now).exec(&transaction).await?.rows_affected == 1;
-        let used = working.and(factor_code::Column::Hash.eq(row.hash));
+        let used = working.and(Code::Hash.eq(hash));
         if !is_proven || factor_code::Entity::delete_many().filter(used).exec(&transaction).await?.rows_affected == 0 {
             transaction.rollback().await;
             return Ok(false);
         }
+        factor_code::Entity::delete_many().filter(of_purpose).exec(&transaction).await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -264,17 +287,17 @@ impl Store {
         connection: &impl ConnectionTrait,
         factor: &Factor,
         code: &FactorCode,
+        stored_purpose: &str,
     ) -> Result<(), StoreError> {
-        let purpose = code.purpose.as_str();
-        let owner = SecretOwner { org: factor.org_id.as_str(), row: factor.id.as_str(), field: purpose };
+        let owner = SecretOwner { org: factor.org_id.as_str(), row: factor.id.as_str(), field: code.purpose.as_str() };
         let row = factor_code::ActiveModel {
             org_id: Set(factor.org_id.to_string()),
             factor_id: Set(factor.id.to_string()),
-            purpose: Set(purpose.to_owned()),
+            purpose: Set(stored_purpose.to_owned()),
             hash: Set(self.keyring().hash_short(owner, code.passcode.expose())?),
             expires_us: Set(code.expires.as_micros()),
         };
-        let previous = codes(factor).and(factor_code::Column::Purpose.eq(purpose));
+        let previous = codes(factor).and(factor_code::Column::Purpose.eq(stored_purpose));
         factor_code::Entity::delete_many().filter(previous).exec(connection).await?;
         factor_code::Entity::insert(row).exec_without_returning(connection).await?;
         Ok(())
@@ -376,6 +399,11 @@ fn proven(factor: &Factor, now: Timestamp) -> UpdateMany<Entity> {
             .col_expr(Column::Status, Expr::value(FactorStatus::Active.as_str()))
             .col_expr(Column::LastUpdatedUs, Expr::value(now.as_micros())),
     }
+}
+
+/// The stored purpose of a passcode that is being sent.
+fn sending(purpose: CodePurpose) -> String {
+    format!("{}{SENDING}", purpose.as_str())
 }
 
 /// The rows of a factor's passcodes.

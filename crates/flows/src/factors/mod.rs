@@ -10,12 +10,12 @@ use std::{borrow::Cow, time::Duration};
 use tenterhook_contract::{Timestamp, answer::ServiceError, id::FactorId, party::Actor, telephony::TelephonyFlow};
 use tenterhook_model::{
     ApiToken, CodePurpose, FACTOR_CODE_SECONDS, Factor, FactorCode, FactorMethod, FactorStatus, FactorType, NewFactor,
-    Passcode, TotpSecret, User, UserStatus,
+    Passcode, TotpSecret, User, UserStatus, factor_lock_seconds,
 };
 use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
     entropy::{passcode, random_bytes},
-    events::{ACTIVATE_FACTOR, AUTH_VIA_MFA, Event, factor_target, put_factor, user_target},
+    events::{ACTIVATE_FACTOR, AUTH_VIA_MFA, Event, SUSPEND_FACTOR, factor_target, put_factor, user_target},
     telephony::PasscodeChannel,
 };
 use tenterhook_store::{Attempt, Challenge, StoreError};
@@ -69,9 +69,14 @@ pub enum FactorProblem {
     /// Nothing is sent to an authenticator app.
     #[error("an authenticator app gets no passcode")]
     NothingToSend,
-    /// A passcode was sent a moment ago.
+    /// A passcode was sent a moment ago, or could not be sent.
     #[error("a passcode was sent a moment ago")]
-    TooSoon(FactorType),
+    TooSoon {
+        /// The kind of the factor.
+        factor_type: FactorType,
+        /// When the next one may be sent.
+        retry_after: Duration,
+    },
     /// The passcode could not be sent.
     #[error("the passcode could not be sent")]
     NotSent,
@@ -89,7 +94,10 @@ pub enum FactorProblem {
     WrongCode,
     /// Too many codes were wrong.
     #[error("too many codes were wrong")]
-    Locked,
+    Locked {
+        /// When the next one is looked at.
+        retry_after: Duration,
+    },
     /// The factors of the user are being changed by others.
     #[error("the factors are being changed by others")]
     Contended,
@@ -141,9 +149,7 @@ pub async fn activate(
 ) -> Result<Factor, FactorProblem> {
     check_statuses(user, factor, FactorStatus::PendingActivation)?;
     let now = platform.now();
-    let proven = prove(platform, factor, CodePurpose::Enrollment, code, now).await;
-    log(platform, requester, ACTIVATE_FACTOR, (user, factor), proven.as_ref().err());
-    proven?;
+    prove(platform, requester, (user, factor), (CodePurpose::Enrollment, ACTIVATE_FACTOR), code, now).await?;
     Ok(Factor { status: FactorStatus::Active, last_updated: now, ..factor.clone() })
 }
 
@@ -159,9 +165,8 @@ pub async fn verify(
     code: &str,
 ) -> Result<(), FactorProblem> {
     check_statuses(user, factor, FactorStatus::Active)?;
-    let verified = prove(platform, factor, CodePurpose::Verification, code, platform.now()).await;
-    log(platform, requester, AUTH_VIA_MFA, (user, factor), verified.as_ref().err());
-    verified
+    let purpose = (CodePurpose::Verification, AUTH_VIA_MFA);
+    prove(platform, requester, (user, factor), purpose, code, platform.now()).await
 }
 
 /// Sends a passcode for [`verify`] to the phone of an active factor. Returns when it expires.
@@ -318,14 +323,22 @@ async fn send_code(
     let code = new_code(platform, purpose, begun);
     match platform.store().begin_challenge(factor, &code, begun).await? {
         Challenge::Begun => {}
-        Challenge::TooSoon => return Err(FactorProblem::TooSoon(factor.method.factor_type())),
+        Challenge::TooSoon(next) => {
+            let factor_type = factor.method.factor_type();
+            return Err(FactorProblem::TooSoon { factor_type, retry_after: until(begun, next) });
+        }
         Challenge::Gone => return Err(FactorProblem::Gone),
     }
-    if let Err(problem) = deliver(platform, org, requester, (user, factor), &code).await {
-        platform.store().take_back_challenge(factor, purpose, begun).await?;
-        return Err(problem);
-    }
+    let delivered = deliver(platform, org, requester, (user, factor), &code).await;
+    // The passcode before goes on working until this one has reached the phone.
+    platform.store().end_challenge(factor, purpose, (begun, delivered.is_ok())).await?;
+    delivered?;
     Ok(code.expires)
+}
+
+/// The time until a moment.
+fn until(now: Timestamp, then: Timestamp) -> Duration {
+    Duration::from_micros(u64::try_from(then.as_micros() - now.as_micros()).unwrap_or_default())
 }
 
 async fn deliver(
@@ -363,46 +376,63 @@ async fn deliver(
     }
 }
 
-/// Uses a code up. The attempt is counted before the code is looked at, so that no number of concurrent attempts exceeds the limit.
+/// Uses a code up, and logs the attempt. It is counted before the code is looked at, so that no number of concurrent attempts exceeds the
+/// limit.
 async fn prove(
     platform: &Platform,
-    factor: &Factor,
-    purpose: CodePurpose,
+    requester: &Requester<'_>,
+    (user, factor): (&User, &Factor),
+    (purpose, event): (CodePurpose, (&'static str, &'static str)),
     code: &str,
     now: Timestamp,
 ) -> Result<(), FactorProblem> {
-    match platform.store().count_factor_attempt(&factor.org_id, &factor.id, now).await? {
-        Attempt::Counted => {}
-        Attempt::Locked => return Err(FactorProblem::Locked),
+    let attempt = match platform.store().count_factor_attempt(&factor.org_id, &factor.id, now).await? {
+        Attempt::Counted(attempt) => attempt,
+        // It has no event, so that a factor has no more of them than its limit allows.
+        Attempt::Locked(until_then) => return Err(FactorProblem::Locked { retry_after: until(now, until_then) }),
         Attempt::Gone => return Err(FactorProblem::Gone),
-    }
-    let Some(passcode) = Passcode::parse(code) else { return Err(FactorProblem::WrongCode) };
-    let is_right = match &factor.method {
-        FactorMethod::Totp(secret) => match totp::step_of(secret, &passcode, now) {
-            Some(step) => platform.store().redeem_totp_step(factor, step, now).await?,
-            None => false,
-        },
-        FactorMethod::Sms(_) | FactorMethod::Call(_) => {
-            platform.store().redeem_factor_code(factor, purpose, &passcode, now).await?
-        }
     };
-    if is_right { Ok(()) } else { Err(FactorProblem::WrongCode) }
+    let is_right = match Passcode::parse(code) {
+        Some(passcode) => is_right(platform, factor, purpose, &passcode, now).await?,
+        None => false,
+    };
+    log(platform, requester, event, (user, factor), (!is_right).then_some(WRONG_CODE));
+    if is_right {
+        return Ok(());
+    }
+    if factor_lock_seconds(attempt) > 0 {
+        log(platform, requester, SUSPEND_FACTOR, (user, factor), None);
+    }
+    Err(FactorProblem::WrongCode)
 }
 
-/// Logs that a code was right or wrong. An attempt on a locked factor has no event, so that a factor has no more of them than its limit
-/// allows.
+/// Whether this is the code of a factor, which is used up then.
+async fn is_right(
+    platform: &Platform,
+    factor: &Factor,
+    purpose: CodePurpose,
+    passcode: &Passcode,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    match &factor.method {
+        FactorMethod::Totp(secret) => match totp::step_of(secret, passcode, now) {
+            Some(step) => platform.store().redeem_totp_step(factor, step, now).await,
+            None => Ok(false),
+        },
+        FactorMethod::Sms(_) | FactorMethod::Call(_) => {
+            platform.store().redeem_factor_code(factor, purpose, passcode, now).await
+        }
+    }
+}
+
+/// Logs what happened to a factor, or why it did not.
 fn log(
     platform: &Platform,
     requester: &Requester<'_>,
     (event_type, message): (&'static str, &'static str),
     (user, factor): (&User, &Factor),
-    problem: Option<&FactorProblem>,
+    problem: Option<&'static str>,
 ) {
-    let is_wrong = match problem {
-        None => false,
-        Some(FactorProblem::WrongCode) => true,
-        Some(_) => return,
-    };
     let Requester { caller, actor, token } = requester;
     let mut data = caller.debug_data();
     put_factor(&mut data, factor);
@@ -413,5 +443,8 @@ fn log(
         Some(token) => event.with_token(token),
         None => event,
     };
-    platform.log_event(if is_wrong { event.failed(WRONG_CODE) } else { event });
+    platform.log_event(match problem {
+        Some(reason) => event.failed(reason),
+        None => event,
+    });
 }
