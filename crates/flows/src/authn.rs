@@ -5,8 +5,8 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use tenterhook_contract::{Secret, Timestamp};
-use tenterhook_model::{AuthnPurpose, AuthnToken, Password, User, UserStatus, UserTransition};
+use tenterhook_contract::{Secret, Timestamp, id::FactorId};
+use tenterhook_model::{AuthnPurpose, AuthnToken, Password, User, UserStatus, UserTransition, VerifiedFactor};
 use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
     attempts::{PasswordAttempts, key},
@@ -19,7 +19,9 @@ use tenterhook_store::{Redeemed, StoreError};
 
 use crate::{
     commitment::Commitment,
+    factors::FactorProblem,
     password_reset::{Unfit, unfit},
+    second_factor::{self, FactorStep, FactorVerified, Required, required, usable_factors},
     sign_in::{
         NewSession, begin_session, log_lapsed,
         password::{SubmittedPassword, Verdict, log_not_active, verify},
@@ -59,6 +61,15 @@ pub struct Transaction {
     pub expires: Timestamp,
 }
 
+/// What a transaction needs next.
+#[derive(Debug)]
+pub enum Pending {
+    /// The change of an expired password.
+    PasswordExpired(Transaction),
+    /// A factor.
+    SecondFactor(FactorStep),
+}
+
 /// The result of a step of primary authentication.
 #[derive(Debug)]
 pub enum Authn {
@@ -66,6 +77,8 @@ pub enum Authn {
     Success(Transaction),
     /// The password is right, and has expired: its token goes with the change.
     PasswordExpired(Transaction),
+    /// The password is right, and the user has to verify a factor.
+    NeedsFactor(Box<FactorStep>),
     /// The user is locked out, and the operator wants that to be said.
     LockedOut {
         /// What the client gets back.
@@ -84,6 +97,8 @@ pub enum Authn {
 pub enum Changed {
     /// The user has the new password, and the transaction is complete.
     Success(Transaction),
+    /// The user has the new password, and has to verify a factor.
+    NeedsFactor(Box<FactorStep>),
     /// The state token does not work: it is unknown, was used or has expired, or the user has got a password otherwise.
     TokenGone,
     /// The old password is wrong; the token still works.
@@ -110,7 +125,7 @@ pub async fn authenticate(
     commitment: &Commitment,
 ) -> Result<Authn, StoreError> {
     let Credentials { attempts, username: login, password, relay_state } = credentials;
-    let submitted = SubmittedPassword { attempts, login, password };
+    let submitted = SubmittedPassword { attempts, login, password, asks_for_factor: true };
     let relay_state = relay_state.map(ToOwned::to_owned);
     let issued = async |purpose, user: Box<User>, relay_state, success: fn(Transaction) -> Authn| {
         let Some(transaction) = issue(platform, purpose, &user, relay_state).await? else {
@@ -121,6 +136,14 @@ pub async fn authenticate(
     };
     match verify(platform, org, caller, submitted, commitment).await? {
         Verdict::Active(user) => issued(AuthnPurpose::Session, user, relay_state, Authn::Success).await,
+        Verdict::NeedsFactor(user) => match required(platform, &user, relay_state.clone(), None).await? {
+            Required::Yes(step) => Ok(Authn::NeedsFactor(step)),
+            Required::No => issued(AuthnPurpose::Session, user, relay_state, Authn::Success).await,
+            Required::Lapsed => {
+                log_lapsed(platform, org, caller, login, &user).await?;
+                Ok(Authn::Refused)
+            }
+        },
         Verdict::NotActive(user) if user.status == UserStatus::PasswordExpired => {
             commitment.begin();
             attempts.succeeded(&org.org.id, login);
@@ -146,10 +169,35 @@ pub async fn transaction(
     platform: &Platform,
     org: &OrgSnapshot,
     state_token: &Secret,
-) -> Result<Option<Transaction>, StoreError> {
-    let Some((token, user)) = find_expired(platform, org, state_token).await? else { return Ok(None) };
+) -> Result<Option<Pending>, StoreError> {
+    let Some((token, user)) = find_expired(platform, org, state_token).await? else {
+        return Ok(second_factor::find(platform, org, state_token).await?.map(Pending::SecondFactor));
+    };
     let AuthnToken { relay_state, expires, .. } = token;
-    Ok(Some(Transaction { token: state_token.clone(), user: Box::new(user), relay_state, expires }))
+    let transaction = Transaction { token: state_token.clone(), user: Box::new(user), relay_state, expires };
+    Ok(Some(Pending::PasswordExpired(transaction)))
+}
+
+/// Verifies the code of a factor in a transaction, which is complete then. `commitment` begins before anything is stored; from then on
+/// this must run to its end.
+///
+/// # Errors
+/// As [`second_factor::verify`].
+pub async fn verify_factor(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    caller: &Caller,
+    given: (&Secret, &FactorId, &str),
+    commitment: &Commitment,
+) -> Result<Transaction, FactorProblem> {
+    let verified = second_factor::verify(platform, org, caller, given, commitment).await?;
+    let FactorVerified { state, factor, user } = verified;
+    let (token, next) = new_token(platform, AuthnPurpose::Session, &user, state.relay_state.clone(), Some(factor));
+    if !platform.store().succeed_authn_token(&state, &user, &next, platform.now()).await? {
+        return Err(FactorProblem::TokenGone);
+    }
+    let AuthnToken { relay_state, expires, .. } = next;
+    Ok(Transaction { token, user, relay_state, expires })
 }
 
 /// Changes the expired password of a transaction, which is complete then. `commitment` begins before anything is stored; from then on this
@@ -167,11 +215,13 @@ pub async fn change_password(
 ) -> Result<Changed, StoreError> {
     let Some((_, user)) = find_expired(platform, org, state_token).await? else { return Ok(Changed::TokenGone) };
     let login = user.profile.login.clone();
-    let submitted = SubmittedPassword { attempts, login: &login, password: old };
+    let submitted = SubmittedPassword { attempts, login: &login, password: old, asks_for_factor: true };
     // It counts as an attempt: a state token that was stolen does not help to guess.
     let verified = match verify(platform, org, caller, submitted, commitment).await? {
         Verdict::NotActive(user) if user.status == UserStatus::PasswordExpired => user,
-        Verdict::NotActive(_) | Verdict::Active(_) | Verdict::LockedOut => return Ok(Changed::TokenGone),
+        Verdict::NotActive(_) | Verdict::Active(_) | Verdict::NeedsFactor(_) | Verdict::LockedOut => {
+            return Ok(Changed::TokenGone);
+        }
         Verdict::Wrong => return Ok(Changed::WrongPassword),
         Verdict::TooManyAttempts => return Ok(Changed::TooManyAttempts),
         Verdict::Busy => return Ok(Changed::Busy),
@@ -202,12 +252,17 @@ pub async fn change_password(
         user.enter(after, now);
         user.password = Password::Hash { hash: hash.clone(), changed: now };
         user.last_updated = now;
-        let (text, next) = new_token(platform, AuthnPurpose::Session, &user, token.relay_state.clone());
+        let factors = usable_factors(platform, &user, None).await?;
+        let purpose = if factors.is_empty() { AuthnPurpose::Session } else { AuthnPurpose::SecondFactor };
+        let (text, next) = new_token(platform, purpose, &user, token.relay_state.clone(), None);
         match platform.store().exchange_authn_token(&token, &user, &next, now).await? {
             Redeemed::Done => {
                 let (event_type, message) = UPDATE_PASSWORD;
                 let event = Event::of_caller(platform.stamp(), &org.org.id, caller, user_actor(&user));
                 platform.log_event(event.named(event_type, message).about([Cow::Owned(user_target(&user))]));
+                if !factors.is_empty() {
+                    return Ok(Changed::NeedsFactor(Box::new(second_factor::step(text, next, user, factors))));
+                }
                 let AuthnToken { relay_state, expires, .. } = next;
                 return Ok(Changed::Success(Transaction { token: text, user: Box::new(user), relay_state, expires }));
             }
@@ -227,7 +282,11 @@ pub async fn cancel(
     org: &OrgSnapshot,
     state_token: &Secret,
 ) -> Result<Option<Option<String>>, StoreError> {
-    let Some(token) = find(platform, org, state_token, AuthnPurpose::PasswordExpired).await? else { return Ok(None) };
+    let mut found = None;
+    for purpose in [AuthnPurpose::PasswordExpired, AuthnPurpose::SecondFactor] {
+        found = found.or(find_token(platform, org, state_token, purpose).await?);
+    }
+    let Some(token) = found else { return Ok(None) };
     let is_used_up = platform.store().use_up_authn_token(&token, platform.now()).await?;
     Ok(is_used_up.then_some(token.relay_state))
 }
@@ -245,13 +304,13 @@ pub async fn begin_session_of_token(
     (session_token, previous): (&Secret, Option<&Secret>),
     commitment: &Commitment,
 ) -> Result<Option<Secret>, StoreError> {
-    let Some(token) = find(platform, org, session_token, AuthnPurpose::Session).await? else { return Ok(None) };
+    let Some(token) = find_token(platform, org, session_token, AuthnPurpose::Session).await? else { return Ok(None) };
     // After the token: if the user's access ends before this, the token is gone, and if it ends later, what is read here is old.
     let user = platform.store().find_user(&org.org.id, &token.user_id).await?;
     let Some(user) = user.filter(|user| user.status == UserStatus::Active) else { return Ok(None) };
     commitment.begin();
     let login = &user.profile.login;
-    let begun = NewSession { user: &user, login, factor: None, request: None, previous, token: Some(&token) };
+    let begun = NewSession { user: &user, login, factor: token.factor, request: None, previous, token: Some(&token) };
     begin_session(platform, org, caller, begun).await
 }
 
@@ -283,7 +342,7 @@ async fn issue(
     user: &User,
     relay_state: Option<String>,
 ) -> Result<Option<Transaction>, StoreError> {
-    let (text, token) = new_token(platform, purpose, user, relay_state);
+    let (text, token) = new_token(platform, purpose, user, relay_state, None);
     if platform.store().insert_authn_token(&token, user).await?.is_some() {
         return Ok(None);
     }
@@ -291,11 +350,13 @@ async fn issue(
     Ok(Some(Transaction { token: text, user: Box::new(user.clone()), relay_state, expires }))
 }
 
-fn new_token(
+/// A token that is not stored yet, with its text. `factor` is [`AuthnToken::factor`].
+pub(crate) fn new_token(
     platform: &Platform,
     purpose: AuthnPurpose,
     user: &User,
     relay_state: Option<String>,
+    factor: Option<VerifiedFactor>,
 ) -> (Secret, AuthnToken) {
     let text = random_token(platform.entropy());
     let token = AuthnToken {
@@ -304,12 +365,18 @@ fn new_token(
         purpose,
         user_id: user.id.clone(),
         relay_state,
+        factor,
+        challenged: None,
         expires: platform.now().plus_seconds(TOKEN_SECONDS),
     };
     (text, token)
 }
 
-async fn find(
+/// The token of this purpose with this text, while it works.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) async fn find_token(
     platform: &Platform,
     org: &OrgSnapshot,
     token: &Secret,
@@ -327,7 +394,7 @@ async fn find_expired(
     org: &OrgSnapshot,
     state_token: &Secret,
 ) -> Result<Option<(AuthnToken, User)>, StoreError> {
-    let found = find(platform, org, state_token, AuthnPurpose::PasswordExpired).await?;
+    let found = find_token(platform, org, state_token, AuthnPurpose::PasswordExpired).await?;
     let Some(token) = found else { return Ok(None) };
     let user = platform.store().find_user(&org.org.id, &token.user_id).await?;
     Ok(user.filter(|user| user.status == UserStatus::PasswordExpired).map(|user| (token, user)))

@@ -10,6 +10,7 @@ pub mod oauth;
 pub mod password_reset;
 pub mod registration;
 pub mod saml;
+pub mod second_factor;
 pub mod sign_in;
 pub mod telephony;
 mod user_groups;

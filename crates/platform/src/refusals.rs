@@ -48,6 +48,8 @@ pub enum Refusal {
     TooManyAttempts,
     /// A sign-in with the right password of a user with this status, which is not the active one.
     NotActive(UserStatus),
+    /// A sign-in with the right password of a user with a second factor, where nobody can ask for it.
+    NeedsFactor,
     /// A request beyond the rate limit of the management API.
     RateLimit,
     /// A request of an OAuth client to this endpoint, with the reason: an OAuth error code or the vendor's word.
@@ -120,7 +122,7 @@ impl Refusal {
     /// Sets the outcome of the event to this refusal.
     fn told_in(self, event: Event<'_>) -> Event<'_> {
         let (event_type, message) = match self {
-            Self::InvalidCredentials | Self::TooManyAttempts | Self::NotActive(_) => SESSION_START,
+            Self::InvalidCredentials | Self::TooManyAttempts | Self::NotActive(_) | Self::NeedsFactor => SESSION_START,
             Self::RateLimit => RATE_LIMIT_VIOLATION,
             Self::Client(endpoint, _) => endpoint.event(),
             Self::SignOn(_) => SIGN_ON,
@@ -133,6 +135,7 @@ impl Refusal {
             Self::InvalidCredentials => (LogResult::Failure, Some("INVALID_CREDENTIALS".into())),
             Self::TooManyAttempts => (LogResult::Failure, Some("TOO_MANY_ATTEMPTS".into())),
             Self::NotActive(status) => (LogResult::Failure, Some(status.as_str().into())),
+            Self::NeedsFactor => (LogResult::Failure, Some("MFA_REQUIRED".into())),
             Self::RateLimit => (LogResult::RateLimit, None),
             Self::Client(_, reason)
             | Self::SignOn(reason)

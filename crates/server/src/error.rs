@@ -269,6 +269,7 @@ fn of_factor(problem: FactorProblem) -> (ErrorCode, u16, String, Vec<String>) {
     match problem {
         FactorProblem::UserStatus(status) => invalid(format!("status: The user is {}", status.as_str())),
         FactorProblem::Gone => of(ErrorCode::NotFound, vec!["The user or the factor was removed".to_owned()]),
+        FactorProblem::TokenGone => of(ErrorCode::InvalidToken, Vec::new()),
         FactorProblem::AlreadySetUp => invalid(
             "factorType: The user has an active factor of this type. Remove it before you enroll another".to_owned(),
         ),

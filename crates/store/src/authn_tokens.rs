@@ -3,21 +3,24 @@
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _,
-    sea_query::{ExprTrait as _, SimpleExpr},
+    sea_query::{Expr, ExprTrait as _, SimpleExpr},
 };
 use tenterhook_contract::{
     Timestamp,
-    id::{OrgId, UserId},
+    id::{FactorId, OrgId, UserId},
 };
-use tenterhook_model::{AuthnPurpose, AuthnToken, User};
+use tenterhook_model::{AuthnPurpose, AuthnToken, User, VerifiedFactor};
 
 use crate::{
     Lapsed, Redeemed, Store, StoreError,
-    entity::authn_token::{ActiveModel, Column, Entity},
+    entity::authn_token::{ActiveModel, Column, Entity, Model},
     single_use_links::redeem,
     standing::user_lapsed,
     store::parse,
 };
+
+/// What errors call a token.
+const TOKEN: &str = "authentication token";
 
 impl Store {
     /// Adds a token of the user whose password was verified. Returns what of that no longer holds; then nothing was added.
@@ -43,14 +46,45 @@ impl Store {
     ) -> Result<Option<AuthnToken>, StoreError> {
         let found = Entity::find().filter(working(org, token_sha256, purpose, now));
         let Some(row) = found.one(&self.connections.reader).await? else { return Ok(None) };
-        Ok(Some(AuthnToken {
-            org_id: org.clone(),
-            token_sha256: row.token_sha256,
-            purpose,
-            user_id: parse("authentication token", &row.user_id)?,
-            relay_state: row.relay_state,
-            expires: Timestamp::from_micros(row.expires_us),
-        }))
+        Ok(Some(token_of(org, purpose, row)?))
+    }
+
+    /// Asks for the code of a factor in the transaction of a token, or of none. Returns whether the token works still.
+    pub async fn challenge_authn_token(
+        &self,
+        token: &AuthnToken,
+        factor: Option<&FactorId>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let changed = Entity::update_many()
+            .col_expr(Column::Challenged, Expr::value(factor.map(ToString::to_string)))
+            .filter(working(&token.org_id, &token.token_sha256, token.purpose, now))
+            .exec(&self.connections.writer)
+            .await?;
+        Ok(changed.rows_affected == 1)
+    }
+
+    /// Uses a token up and adds the next one of its user, both or neither. Returns whether it did: of several concurrent uses exactly one
+    /// gets `true`, and none when what the user had proven as `verified` counts no longer.
+    pub async fn succeed_authn_token(
+        &self,
+        token: &AuthnToken,
+        verified: &User,
+        next: &AuthnToken,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let transaction = self.connections.writer.begin().await?;
+        let this = working(&token.org_id, &token.token_sha256, token.purpose, now);
+        // The user first, as whoever ends the access of a user does.
+        let is_done = user_lapsed(&transaction, verified).await?.is_none()
+            && Entity::delete_many().filter(this).exec(&transaction).await?.rows_affected == 1;
+        if !is_done {
+            transaction.rollback().await;
+            return Ok(false);
+        }
+        insert(&transaction, next).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Uses a token up. Of several concurrent uses exactly one gets `true`.
@@ -91,6 +125,26 @@ pub(crate) fn expired(us: i64) -> SimpleExpr {
     Column::ExpiresUs.lt(us)
 }
 
+fn token_of(org: &OrgId, purpose: AuthnPurpose, row: Model) -> Result<AuthnToken, StoreError> {
+    let factor = match (row.factor_type, row.factor_us) {
+        (Some(name), Some(at)) => {
+            let why = || StoreError::Unreadable { what: TOKEN, why: "its factor has an unknown type".to_owned() };
+            Some(VerifiedFactor { factor_type: name.parse().map_err(|()| why())?, at: Timestamp::from_micros(at) })
+        }
+        _ => None,
+    };
+    Ok(AuthnToken {
+        org_id: org.clone(),
+        token_sha256: row.token_sha256,
+        purpose,
+        user_id: parse(TOKEN, &row.user_id)?,
+        relay_state: row.relay_state,
+        factor,
+        challenged: row.challenged.as_deref().map(|id| parse(TOKEN, id)).transpose()?,
+        expires: Timestamp::from_micros(row.expires_us),
+    })
+}
+
 async fn insert(connection: &impl ConnectionTrait, token: &AuthnToken) -> Result<(), DbErr> {
     let row = ActiveModel {
         org_id: Set(token.org_id.to_string()),
@@ -99,6 +153,9 @@ async fn insert(connection: &impl ConnectionTrait, token: &AuthnToken) -> Result
         user_id: Set(token.user_id.to_string()),
         relay_state: Set(token.relay_state.clone()),
         expires_us: Set(token.expires.as_micros()),
+        factor_type: Set(token.factor.map(|factor| factor.factor_type.as_str().to_owned())),
+        factor_us: Set(token.factor.map(|factor| factor.at.as_micros())),
+        challenged: Set(token.challenged.as_ref().map(ToString::to_string)),
     };
     Entity::insert(row).exec_without_returning(connection).await.map(drop)
 }

@@ -573,6 +573,9 @@ pub(crate) mod authn_token {
         #[sea_orm(column_type = "Text", nullable)]
         pub(crate) relay_state: Option<String>,
         pub(crate) expires_us: i64,
+        pub(crate) factor_type: Option<String>,
+        pub(crate) factor_us: Option<i64>,
+        pub(crate) challenged: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -23,6 +23,7 @@ use crate::{
     migration_replaced::ReplacedSessions,
     migration_roles::TokenRoles,
     migration_saml::SamlSessions,
+    migration_second_factor::SecondFactor,
     migration_unverified::UnverifiedUsers,
     migration_user_search::UserSearch,
     migration_users::UserKeys,
@@ -30,7 +31,7 @@ use crate::{
 };
 
 /// All steps, in their order. A new one is added at the end.
-pub(crate) const STEPS: [&dyn Step; 24] = [
+pub(crate) const STEPS: [&dyn Step; 25] = [
     &Foundation,
     &Expiry,
     &ConfigurationMark,
@@ -54,6 +55,7 @@ pub(crate) const STEPS: [&dyn Step; 24] = [
     &UnverifiedUsers,
     &Factors,
     &Proofs,
+    &SecondFactor,
     &AccessFactor,
 ];
 

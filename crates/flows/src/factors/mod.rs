@@ -54,9 +54,12 @@ pub enum FactorProblem {
     /// The user has a status in which nothing is done with factors.
     #[error("the user is {}", .0.as_str())]
     UserStatus(UserStatus),
-    /// The user or the factor was removed.
+    /// The user or the factor was removed, or is none that this is about.
     #[error("the factor is gone")]
     Gone,
+    /// The state token of the sign-in is unknown, was used, or has expired.
+    #[error("the state token does not work")]
+    TokenGone,
     /// The user has an active factor of this type.
     #[error("a factor of this type is active")]
     AlreadySetUp,

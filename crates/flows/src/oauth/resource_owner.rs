@@ -17,7 +17,7 @@ use super::{
     token::{FamilyBegun, PASSWORD, Request, TokenAnswer, begin_family, denied, lapsed, log_issued, some_scopes},
 };
 use crate::{
-    sign_in::password::{SubmittedPassword, Verdict, log_not_active, verify},
+    sign_in::password::{SubmittedPassword, Verdict, log_needs_factor, log_not_active, verify},
     user_groups::UserGroups,
 };
 
@@ -31,11 +31,16 @@ pub(super) async fn grant(platform: &Platform, request: &Request<'_>) -> Result<
     let Request { org, server, caller, parameters, client, attempts, commitment } = *request;
     let (login, password) = (parameters.require("username")?, Secret::new(parameters.require("password")?));
     let scopes = some_scopes(request)?;
-    let submitted = SubmittedPassword { attempts, login, password: &password };
+    // There is nobody to ask: the client has sent all that it has.
+    let submitted = SubmittedPassword { attempts, login, password: &password, asks_for_factor: false };
     let user = match verify(platform, org, caller, submitted, commitment).await? {
         Verdict::Active(user) => user,
         Verdict::NotActive(user) => {
             log_not_active(platform, org, caller, login, &user);
+            return Err(OAuthError::invalid_grant(INVALID_CREDENTIALS));
+        }
+        Verdict::NeedsFactor(user) => {
+            log_needs_factor(platform, org, caller, login, &user);
             return Err(OAuthError::invalid_grant(INVALID_CREDENTIALS));
         }
         Verdict::Wrong | Verdict::LockedOut => return Err(OAuthError::invalid_grant(INVALID_CREDENTIALS)),

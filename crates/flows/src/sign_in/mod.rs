@@ -14,7 +14,10 @@ use tenterhook_contract::Secret;
 use tenterhook_platform::{Caller, OrgSnapshot, Platform, attempts::PasswordAttempts};
 use tenterhook_store::StoreError;
 
-use crate::commitment::Commitment;
+use crate::{
+    commitment::Commitment,
+    second_factor::{FactorStep, Required, required},
+};
 
 use self::password::{SubmittedPassword, Verdict, log_not_active, verify};
 pub(crate) use self::session::log_lapsed;
@@ -25,6 +28,8 @@ pub use self::session::{NewSession, begin_session, session};
 pub enum SignedIn {
     /// The value of the session's cookie.
     Yes(Secret),
+    /// The password is right, and the user has to verify a factor.
+    NeedsFactor(Box<FactorStep>),
     /// The sign-in is refused: the login is unknown, the password is wrong, or the user is not active. Callers are not told which.
     No,
     /// Too many attempts on the login (of an existing user or not), or with too many logins from the network.
@@ -62,9 +67,17 @@ pub async fn sign_in(
     commitment: &Commitment,
 ) -> Result<SignedIn, StoreError> {
     let Attempt { attempts, login, password, request, previous } = attempt;
-    let submitted = SubmittedPassword { attempts, login, password };
+    let submitted = SubmittedPassword { attempts, login, password, asks_for_factor: true };
     let user = match verify(platform, org, caller, submitted, commitment).await? {
         Verdict::Active(user) => user,
+        Verdict::NeedsFactor(user) => match required(platform, &user, None, None).await? {
+            Required::Yes(step) => return Ok(SignedIn::NeedsFactor(step)),
+            Required::No => user,
+            Required::Lapsed => {
+                log_lapsed(platform, org, caller, login, &user).await?;
+                return Ok(SignedIn::No);
+            }
+        },
         Verdict::NotActive(user) => {
             // Only the log says why: a stranger must not learn that a password was guessed.
             log_not_active(platform, org, caller, login, &user);

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tenterhook_contract::Secret;
+use tenterhook_contract::{Secret, id::UserId};
 use tenterhook_model::{Password, User, UserStatus};
 use tenterhook_platform::{
     Caller, OrgSnapshot, Platform,
@@ -30,13 +30,30 @@ pub struct SubmittedPassword<'a> {
     pub login: &'a str,
     /// The password.
     pub password: &'a Secret,
+    /// Whether the flow can ask the user for a second factor. One that cannot refuses users who have one, as for a wrong password.
+    pub asks_for_factor: bool,
+}
+
+/// What becomes of the second factor of a user whose password fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SecondFactor {
+    /// The flow asks for it, if the user has one.
+    Asked,
+    /// The user has one, for which the flow cannot ask.
+    Unaskable,
+    /// The user has none.
+    Absent,
 }
 
 /// What a submitted password proves. Nobody but the log is told why a password was refused.
 #[derive(Debug)]
 pub enum Verdict {
-    /// The password fits, and the user is active.
+    /// The password fits, and the user is active and has no second factor.
     Active(Box<User>),
+    /// The password fits, and the user is active and has a second factor, for which the flow asks
+    /// ([`required`](crate::second_factor::required)). A flow that cannot ask refuses as for a wrong password, with
+    /// [`log_needs_factor`]; the attempt counts then.
+    NeedsFactor(Box<User>),
     /// The password fits, and the user has another status. A flow that has no answer of its own to the status refuses as
     /// for a wrong password, with [`log_not_active`]. The attempt counts until [`PasswordAttempts::succeeded`] is called.
     NotActive(Box<User>),
@@ -63,7 +80,7 @@ pub async fn verify(
     submitted: SubmittedPassword<'_>,
     commitment: &Commitment,
 ) -> Result<Verdict, StoreError> {
-    let SubmittedPassword { attempts, login, password } = submitted;
+    let SubmittedPassword { attempts, login, password, asks_for_factor } = submitted;
     let network = caller.network();
     let attempt = attempts.begin(&org.org.id, login, network, Instant::now());
     if attempt.is_none_or(|attempt| attempt > ATTEMPTS_MAX) {
@@ -80,6 +97,8 @@ pub async fn verify(
     // Taken back when the database or the queue for hashing fails, or the client goes away before hashing begins.
     let unmade = UnmadeAttempt::new(attempts, &org.org.id, login);
     let user = platform.store().find_user_by_login(&org.org.id, login).await?;
+    let second_factor =
+        if asks_for_factor { SecondFactor::Asked } else { unasked(platform, org, user.as_ref()).await? };
     let hash = user.as_ref().and_then(|user| user.password.hash());
     let source = HashingSource::SignIn(network, key(&org.org.id, login));
     let mut verified = match verify_password(source, hash, password, || unmade.make()).await {
@@ -105,11 +124,11 @@ pub async fn verify(
             Verdict::LockedOut
         }
         (Some(user), own_hash) if verified.fits => {
-            accepted(platform, org, caller, submitted, (user, own_hash), commitment).await?
+            accepted(platform, org, caller, submitted, (user, own_hash, second_factor), commitment).await?
         }
         // The service is asked about active users alone: no other user could then sign in.
         (Some(user), Some(hash)) if user.password == Password::ImportByHook && user.status == UserStatus::Active => {
-            imported(platform, org, caller, submitted, (user, hash), commitment).await?
+            imported(platform, org, caller, submitted, (user, hash, second_factor), commitment).await?
         }
         (Some(user), _) => {
             let verdict = counted(platform, org, caller, login, &user, commitment).await;
@@ -120,7 +139,12 @@ pub async fn verify(
         }
         (None, _) => wrong(platform, org, caller, login, None),
     };
-    if matches!(verdict, Verdict::NotActive(_) | Verdict::Wrong | Verdict::LockedOut) {
+    let is_refused = match verdict {
+        Verdict::NotActive(_) | Verdict::Wrong | Verdict::LockedOut => true,
+        Verdict::NeedsFactor(_) => !asks_for_factor,
+        Verdict::Active(_) | Verdict::TooManyAttempts | Verdict::Busy => false,
+    };
+    if is_refused {
         verified.refused().await;
     }
     Ok(verdict)
@@ -132,11 +156,14 @@ async fn accepted(
     org: &OrgSnapshot,
     caller: &Caller,
     submitted: SubmittedPassword<'_>,
-    (user, own_hash): (User, Option<Secret>),
+    (user, own_hash, second_factor): (User, Option<Secret>, SecondFactor),
     commitment: &Commitment,
 ) -> Result<Verdict, StoreError> {
     if user.status != UserStatus::Active {
         return Ok(Verdict::NotActive(Box::new(user)));
+    }
+    if second_factor == SecondFactor::Unaskable {
+        return Ok(Verdict::NeedsFactor(Box::new(user)));
     }
     commitment.begin();
     if !right_counts(platform, org, caller, (submitted.login, &user)).await? {
@@ -147,7 +174,24 @@ async fn accepted(
     if let (Some(own_hash), Some(imported)) = (own_hash, user.password.hash()) {
         platform.store().replace_password_hash(&user, imported, &own_hash).await?;
     }
-    Ok(Verdict::Active(Box::new(user)))
+    proven(platform, user, second_factor).await
+}
+
+/// The verdict on an active user whose password is right and counts.
+async fn proven(platform: &Platform, user: User, second_factor: SecondFactor) -> Result<Verdict, StoreError> {
+    let is_asked = second_factor == SecondFactor::Asked;
+    let needs_factor = is_asked && platform.store().has_active_factor(&user.org_id, &user.id).await?;
+    let user = Box::new(user);
+    Ok(if needs_factor { Verdict::NeedsFactor(user) } else { Verdict::Active(user) })
+}
+
+/// What becomes of the second factor where the flow cannot ask for it. It is looked for before the password is verified, and also for
+/// nobody, so that the time does not tell whose password was right.
+async fn unasked(platform: &Platform, org: &OrgSnapshot, user: Option<&User>) -> Result<SecondFactor, StoreError> {
+    let nobody = UserId::from_parts(0, [0; 8]);
+    let id = user.map_or(&nobody, |user| &user.id);
+    let has_one = platform.store().has_active_factor(&org.org.id, id).await?;
+    Ok(if has_one { SecondFactor::Unaskable } else { SecondFactor::Absent })
 }
 
 /// The verdict on a user whose password the org's hook imports. No lock and no transaction is held during the call.
@@ -156,17 +200,20 @@ async fn imported(
     org: &OrgSnapshot,
     caller: &Caller,
     submitted: SubmittedPassword<'_>,
-    (user, hash): (User, Secret),
+    (user, hash, second_factor): (User, Secret, SecondFactor),
     commitment: &Commitment,
 ) -> Result<Verdict, StoreError> {
     let SubmittedPassword { attempts, login, .. } = submitted;
     match import(platform, org, caller, submitted, (user, hash), commitment).await? {
         Imported::SignedIn(user) if user.status == UserStatus::Active => {
+            if second_factor == SecondFactor::Unaskable {
+                return Ok(Verdict::NeedsFactor(user));
+            }
             if !right_counts(platform, org, caller, (login, &user)).await? {
                 return Ok(Verdict::Wrong);
             }
             attempts.succeeded(&org.org.id, login);
-            Ok(Verdict::Active(user))
+            proven(platform, *user, second_factor).await
         }
         Imported::SignedIn(user) => Ok(Verdict::NotActive(user)),
         // What the service says about a password counts as what we say ourselves (`open-questions.md` G2).
@@ -217,4 +264,9 @@ fn wrong(platform: &Platform, org: &OrgSnapshot, caller: &Caller, login: &str, u
 /// Logs that a right password did not help, because the user is not active.
 pub fn log_not_active(platform: &Platform, org: &OrgSnapshot, caller: &Caller, login: &str, user: &User) {
     platform.log_refusal(&org.org.id, caller, login_actor(Some(user), login), Refusal::NotActive(user.status));
+}
+
+/// Logs that a right password did not help, because the flow cannot ask for the user's second factor.
+pub fn log_needs_factor(platform: &Platform, org: &OrgSnapshot, caller: &Caller, login: &str, user: &User) {
+    platform.log_refusal(&org.org.id, caller, login_actor(Some(user), login), Refusal::NeedsFactor);
 }

@@ -175,7 +175,8 @@ pub(crate) async fn submitted(
             }
             Ok(SignedIn::No) => SignInFailure::Wrong,
             Ok(SignedIn::TooManyAttempts) => SignInFailure::TooManyAttempts,
-            Ok(SignedIn::Busy) => SignInFailure::Busy,
+            // The page cannot ask for the factor.
+            Ok(SignedIn::Busy | SignedIn::NeedsFactor(_)) => SignInFailure::Busy,
             Err(error) => return ApiError::from(error).into_response(),
         };
         sign_in_page(&app, &caller, &purpose, &login, Some(why))

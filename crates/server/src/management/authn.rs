@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tenterhook_contract::Secret;
 use tenterhook_flows::{
-    authn::{self, Authn, Changed, Transaction},
+    authn::{self, Authn, Changed, Pending, Transaction},
     password_reset::PASSWORD_CHARACTERS_MIN,
+    second_factor::FactorStep,
 };
 use tenterhook_management::{
     administrator::ManagementError,
@@ -20,6 +21,7 @@ use super::{
     call::{Call, RequestBody, ResourceBody, json_bytes, submitted, unparsable},
     members::Members,
     route::Routes,
+    second_factor::{self, FactorShown},
     visitor::Visitor,
 };
 use crate::{error::ApiError, plain_text::member_with_nul};
@@ -31,7 +33,7 @@ const RELAY_STATE_CHARACTERS_MAX: usize = 2_048;
 /// The subject of an error's summary.
 const MODEL: &str = "authRequest";
 const CHANGE_PASSWORD: &str = "/api/v1/authn/credentials/change_password";
-const CANCEL: &str = "/api/v1/authn/cancel";
+pub(super) const CANCEL: &str = "/api/v1/authn/cancel";
 
 /// The routes, which need no token.
 pub(super) fn public_routes() -> Routes {
@@ -42,7 +44,7 @@ pub(super) fn public_routes() -> Routes {
 }
 
 /// A body, smaller than those of administrators.
-struct Small<T: ResourceBody>(Submitted<T::Request>);
+pub(super) struct Small<T: ResourceBody>(Submitted<T::Request>);
 
 impl<T: ResourceBody> RequestBody for Small<T> {
     async fn read(request: Request) -> Result<Self, ApiError> {
@@ -62,12 +64,12 @@ impl<T: ResourceBody> RequestBody for Small<T> {
 
 impl<T: ResourceBody> Small<T> {
     /// The request, unless it has members that are not supported.
-    fn checked(&self) -> Result<&T::Request, ApiError> {
+    pub(super) fn checked(&self) -> Result<&T::Request, ApiError> {
         if self.0.unsupported.is_empty() { Ok(&self.0.request) } else { Err(invalid(self.0.unsupported.clone())) }
     }
 }
 
-fn invalid(causes: Vec<String>) -> ApiError {
+pub(super) fn invalid(causes: Vec<String>) -> ApiError {
     ManagementError::Invalid { subject: MODEL.to_owned(), causes }.into()
 }
 
@@ -101,9 +103,9 @@ impl ResourceBody for AuthnBody {
         taken: &["username", "password", "relayState", "stateToken"],
         read_only: &[],
         refused: &[
-            ("options.multiOptionalFactorEnroll", "There is no second factor"),
+            ("options.multiOptionalFactorEnroll", "Factors are enrolled by administrators"),
             ("options.warnBeforePasswordExpired", "Passwords do not expire by themselves"),
-            ("context.deviceToken", "There is no second factor that would know the device"),
+            ("context.deviceToken", "Devices are not told apart"),
             ("context.deviceFingerprint", "Devices are not told apart"),
             ("audience", "Sign in to an app with `/oauth2/SERVER/v1/authorize?sessionToken=TOKEN`"),
             ("token", "The page of a link sets the password"),
@@ -140,7 +142,7 @@ fn without_options_that_are_off(body: &Value) -> Value {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "StateTokenRequest"))]
 #[serde(rename_all = "camelCase")]
-struct StateBody {
+pub(super) struct StateBody {
     #[serde(default)]
     state_token: Given<String>,
 }
@@ -189,12 +191,12 @@ impl ResourceBody for ChangeBody {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "AuthenticationTransaction"))]
 #[serde(rename_all = "camelCase")]
-struct AuthnAnswer {
+pub(super) struct AuthnAnswer {
     /// While the transaction needs more. It is shown here only.
     #[serde(skip_serializing_if = "Option::is_none")]
     state_token: Option<Shown>,
     expires_at: Date,
-    /// `SUCCESS` or `PASSWORD_EXPIRED`.
+    /// `SUCCESS`, `PASSWORD_EXPIRED`, `MFA_REQUIRED` or `MFA_CHALLENGE`.
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     relay_state: Option<String>,
@@ -238,6 +240,12 @@ struct Embedded {
     user: EmbeddedUser,
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<Policy>,
+    /// Those of which the user has to verify one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    factors: Vec<FactorShown>,
+    /// The one whose code is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    factor: Option<FactorShown>,
 }
 
 /// The user who has proven the password.
@@ -276,7 +284,13 @@ struct Complexity {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "AuthenticationLinks"))]
 struct AuthnLinks {
-    next: NamedLink,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<NamedLink>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prev: Option<Link>,
+    /// Sends another passcode to the phone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    resend: Vec<NamedLink>,
     cancel: Link,
 }
 
@@ -299,6 +313,12 @@ struct Cancelled {
     relay_state: Option<String>,
 }
 
+impl Embedded {
+    fn of(user: &User) -> Self {
+        Self { user: EmbeddedUser::of(user), policy: None, factors: Vec::new(), factor: None }
+    }
+}
+
 impl EmbeddedUser {
     fn of(user: &User) -> Self {
         // Of the attributes only those that the vendor shows here: whoever has the password is not an administrator.
@@ -319,7 +339,7 @@ impl EmbeddedUser {
 }
 
 impl AuthnAnswer {
-    fn success(transaction: Transaction) -> Self {
+    pub(super) fn success(transaction: Transaction) -> Self {
         let Transaction { token, user, relay_state, expires } = transaction;
         Self {
             state_token: None,
@@ -327,7 +347,7 @@ impl AuthnAnswer {
             status: "SUCCESS",
             relay_state,
             session_token: Some(Shown(token)),
-            embedded: Embedded { user: EmbeddedUser::of(&user), policy: None },
+            embedded: Embedded::of(&user),
             links: None,
         }
     }
@@ -349,11 +369,49 @@ impl AuthnAnswer {
             status: "PASSWORD_EXPIRED",
             relay_state,
             session_token: None,
-            embedded: Embedded { user: EmbeddedUser::of(&user), policy: Some(Policy { complexity }) },
+            embedded: Embedded { policy: Some(Policy { complexity }), ..Embedded::of(&user) },
             links: Some(AuthnLinks {
-                next: NamedLink { name: "changePassword", link: link(CHANGE_PASSWORD) },
+                next: Some(NamedLink { name: "changePassword", link: link(CHANGE_PASSWORD) }),
+                prev: None,
+                resend: Vec::new(),
                 cancel: link(CANCEL),
             }),
+        }
+    }
+
+    /// The user chooses one of these factors.
+    pub(super) fn mfa_required(step: FactorStep, factors: Vec<FactorShown>, cancel: Link) -> Self {
+        let embedded = Embedded { factors, ..Embedded::of(&step.user) };
+        let links = AuthnLinks { next: None, prev: None, resend: Vec::new(), cancel };
+        Self::of_step(step, "MFA_REQUIRED", embedded, links)
+    }
+
+    /// The code of this factor is asked for. The links lead to its verification, back to the choice, to another passcode with the name
+    /// of its way, and to the end.
+    pub(super) fn mfa_challenge(
+        step: FactorStep,
+        factor: FactorShown,
+        (next, prev, resend, cancel): (Link, Link, Option<(&'static str, Link)>, Link),
+    ) -> Self {
+        let embedded = Embedded { factor: Some(factor), ..Embedded::of(&step.user) };
+        let links = AuthnLinks {
+            next: Some(NamedLink { name: "verify", link: next }),
+            prev: Some(prev),
+            resend: resend.into_iter().map(|(name, link)| NamedLink { name, link }).collect(),
+            cancel,
+        };
+        Self::of_step(step, "MFA_CHALLENGE", embedded, links)
+    }
+
+    fn of_step(step: FactorStep, status: &'static str, embedded: Embedded, links: AuthnLinks) -> Self {
+        Self {
+            state_token: Some(Shown(step.token)),
+            expires_at: Date(step.expires),
+            status,
+            relay_state: step.relay_state,
+            session_token: None,
+            embedded,
+            links: Some(links),
         }
     }
 }
@@ -364,8 +422,10 @@ async fn authenticate(call: Call<Small<AuthnBody>, Visitor>) -> Result<Json<Auth
     let AuthnRequest { username, password, relay_state, state_token } = call.body.checked()?;
     if state_token.is_given() && !(username.is_given() || password.is_given()) {
         let found = authn::transaction(call.platform(), org, token(state_token)?).await?;
-        let found = found.ok_or_else(invalid_token)?;
-        return Ok(transaction(AuthnAnswer::password_expired(&caller.base_url, found)));
+        return Ok(transaction(match found.ok_or_else(invalid_token)? {
+            Pending::PasswordExpired(found) => AuthnAnswer::password_expired(&caller.base_url, found),
+            Pending::SecondFactor(step) => second_factor::answer(&caller.base_url, step),
+        }));
     }
     if state_token.is_given() {
         return Err(invalid(vec!["stateToken: Give it without `username` and `password`".to_owned()]));
@@ -385,6 +445,7 @@ async fn authenticate(call: Call<Small<AuthnBody>, Visitor>) -> Result<Json<Auth
     let credentials = authn::Credentials { attempts: &call.app.password_attempts, username, password, relay_state };
     match authn::authenticate(call.platform(), org, caller, credentials, commitment).await? {
         Authn::Success(begun) => Ok(transaction(AuthnAnswer::success(begun))),
+        Authn::NeedsFactor(step) => Ok(transaction(second_factor::answer(&caller.base_url, *step))),
         Authn::PasswordExpired(begun) => Ok(transaction(AuthnAnswer::password_expired(&caller.base_url, begun))),
         Authn::LockedOut { relay_state } => {
             let answer = LockedOut { status: UserStatus::LockedOut.as_str(), relay_state, links: Map::new() };
@@ -406,6 +467,7 @@ async fn change_password(call: Call<Small<ChangeBody>, Visitor>) -> Result<Json<
     let (attempts, secrets) = (&call.app.password_attempts, (state_token, old, new));
     match authn::change_password(call.platform(), org, caller, attempts, secrets, commitment).await? {
         Changed::Success(transaction) => Ok(Json(AuthnAnswer::success(transaction))),
+        Changed::NeedsFactor(step) => Ok(Json(second_factor::answer(&caller.base_url, *step))),
         Changed::TokenGone => Err(invalid_token()),
         Changed::WrongPassword => {
             let cause = "oldPassword: The credentials provided were incorrect.".to_owned();
@@ -428,7 +490,7 @@ async fn cancel(call: Call<Small<StateBody>, Visitor>) -> Result<Json<Cancelled>
 }
 
 /// A state token that must be there.
-fn token(given: &Given<Secret>) -> Result<&Secret, ApiError> {
+pub(super) fn token(given: &Given<Secret>) -> Result<&Secret, ApiError> {
     match given {
         Given::Is(token) => Ok(token),
         Given::Absent | Given::Wrong => Err(invalid(vec!["stateToken: The field cannot be left blank".to_owned()])),
@@ -436,7 +498,7 @@ fn token(given: &Given<Secret>) -> Result<&Secret, ApiError> {
 }
 
 /// The answer to a state token that does not work: unknown, used and expired ones get the same.
-fn invalid_token() -> ApiError {
+pub(super) fn invalid_token() -> ApiError {
     ApiError::Authn(ErrorCode::InvalidToken, Vec::new())
 }
 

@@ -158,7 +158,7 @@ impl ResourceBody for PassCodeBody {
             ("clientData", "WebAuthn is not supported"),
             ("registrationData", "U2F is not supported"),
             ("signatureData", "WebAuthn is not supported"),
-            ("stateToken", "Transactions of `/api/v1/authn` have no factors"),
+            ("stateToken", "Send it to `/api/v1/authn/factors/FACTOR/verify`"),
             ("useNumberMatchingChallenge", "Push notifications are not supported"),
         ],
     };

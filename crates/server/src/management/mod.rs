@@ -30,6 +30,7 @@ pub(crate) mod query;
 mod route;
 mod rules;
 mod scopes;
+mod second_factor;
 mod servers;
 mod sessions;
 mod signing_keys;
@@ -112,7 +113,7 @@ fn public_routes() -> Vec<Route> {
 
 /// The routes of clients that take people's passwords, pages of registered clients among them. They need no token.
 fn authentication_routes() -> Vec<Route> {
-    authn::public_routes().into_vec()
+    [authn::public_routes(), second_factor::public_routes()].into_iter().flat_map(Routes::into_vec).collect()
 }
 
 /// The routes of people's browsers, which need no token.

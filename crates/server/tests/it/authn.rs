@@ -76,7 +76,14 @@ async fn pages_of_registered_clients_may_authenticate_people() {
     let right = json!({ "username": "ada@authn.example", "password": OLD }).to_string();
     for (origin, allowed) in [(own.as_str(), true), ("https://evil.example", false), ("null", false)] {
         let expected = if allowed { origin } else { "" };
-        for path in ["/api/v1/authn", "/api/v1/authn/credentials/change_password", "/api/v1/authn/cancel"] {
+        for path in [
+            "/api/v1/authn",
+            "/api/v1/authn/credentials/change_password",
+            "/api/v1/authn/cancel",
+            "/api/v1/authn/previous",
+            "/api/v1/authn/factors/uft00000000000000000/verify",
+            "/api/v1/authn/factors/uft00000000000000000/verify/resend",
+        ] {
             let asking = [("origin", origin), ("access-control-request-method", "POST")];
             let preflight = world.send("OPTIONS", path, &asking, b"").await;
             assert_eq!(preflight.status, if allowed { 204 } else { 405 }, "{origin} {path}");

@@ -47,6 +47,7 @@ mod registration;
 mod reset_password;
 mod resource_owner;
 mod saml;
+mod second_factor;
 mod secrecy;
 mod server_objects;
 mod signing_keys;

@@ -226,3 +226,22 @@ async fn an_access_token_of_the_grant_is_revoked_with_the_access_of_the_user() {
         assert_eq!(active().await, false, "{path}");
     }
 }
+
+/// Nobody can be asked for the factor, so the grant is refused as for a wrong password: the log alone says why.
+#[tokio::test]
+async fn a_user_with_a_second_factor_is_refused_as_for_a_wrong_password_and_the_attempt_counts() {
+    let world = World::start().await;
+    allow(&world).await;
+    let id = world.api("GET", &format!("/api/v1/users/{}", ada(&world)), None).await.json()["id"].clone();
+    let factors = format!("/api/v1/users/{}/factors", id.as_str().unwrap());
+    let phone = crate::factors::phone("sms", "+2348031234567");
+    assert_eq!(world.api("POST", &format!("{factors}?activate=true"), Some(&phone)).await.status, 200);
+    for _ in 0..10 {
+        refused(&ask(&world, ada(&world), PASSWORD, "openid").await, "invalid_grant", INVALID);
+    }
+    let text = "There were too many attempts to sign in with this username. Try again in five minutes.";
+    refused(&ask(&world, ada(&world), PASSWORD, "openid").await, "invalid_grant", text);
+    let refusals = world.events("user.session.start").await;
+    let reasons: Vec<_> = refusals.iter().map(|event| event["outcome"]["reason"].clone()).collect();
+    assert!(reasons[..10].iter().all(|reason| reason == "MFA_REQUIRED"), "{reasons:?}");
+}

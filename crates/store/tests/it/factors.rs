@@ -96,7 +96,8 @@ async fn a_pending_factor_is_replaced_and_an_active_one_is_not(store: Store) {
     assert!(!store.replace_pending_factor(&second.id, &third).await.unwrap(), "it is active");
     let active = Factor { status: FactorStatus::Active, last_updated: at(1), ..second };
     assert_eq!(store.list_factors(&org(), &ada.id).await.unwrap(), [active]);
-    assert!(store.has_active_factor(&org(), &ada.id).await.unwrap());
+    let has_active = async |org| store.has_active_factor(&org, &ada.id).await.unwrap();
+    assert!(has_active(org()).await && !has_active(other_org()).await);
 }
 
 async fn a_passcode_works_once_for_its_purpose_and_its_factor_until_it_expires(store: Store) {
@@ -120,12 +121,44 @@ async fn a_passcode_works_once_for_its_purpose_and_its_factor_until_it_expires(s
     let active = Factor { status: FactorStatus::Active, last_updated: at(2), ..text };
     assert_eq!(store.list_factors(&org(), &ada.id).await.unwrap(), std::slice::from_ref(&active));
     assert!(!redeem(&active, CodePurpose::Enrollment, "048213", 2).await, "it was used");
-    let verification = code("777777", CodePurpose::Verification, at(400));
-    assert_eq!(store.begin_challenge(&active, &verification, at(100)).await.unwrap(), Challenge::Begun);
-    let next = code("888888", CodePurpose::Verification, at(500));
-    assert_eq!(store.begin_challenge(&active, &next, at(200)).await.unwrap(), Challenge::Begun);
-    assert!(!redeem(&active, CodePurpose::Verification, "777777", 201).await, "it was replaced");
-    assert!(redeem(&active, CodePurpose::Verification, "888888", 201).await);
+}
+
+/// Until it is known whether the next passcode was sent, the user may have either.
+async fn a_passcode_works_until_the_next_one_was_sent(store: Store) {
+    let ada = added(&store, "ada@example.com").await;
+    let active = Factor { status: FactorStatus::Active, ..factor(&ada, sms()) };
+    store.insert_factor(&active, None).await.unwrap();
+    let verification = CodePurpose::Verification;
+    let begin = async |text: &str, seconds| {
+        let begun = store.begin_challenge(&active, &code(text, verification, at(900)), at(seconds)).await.unwrap();
+        assert_eq!(begun, Challenge::Begun, "{text}");
+    };
+    let end = async |seconds, is_sent| {
+        store.end_challenge(&active, verification, (at(seconds), is_sent)).await.unwrap();
+    };
+    let redeem =
+        async |text: &str| store.redeem_factor_code(&active, verification, &passcode(text), at(500)).await.unwrap();
+    begin("111111", 0).await;
+    assert!(redeem("111111").await, "who answers faster than the provider is not made to wait");
+    assert!(!redeem("111111").await, "it was used");
+    end(0, true).await;
+    begin("222222", 100).await;
+    end(100, true).await;
+    begin("333333", 200).await;
+    end(100, true).await;
+    end(200, false).await;
+    assert!(!redeem("333333").await, "it was not sent");
+    begin("444444", 300).await;
+    assert!(redeem("222222").await, "the phone has it still");
+    assert!(!redeem("444444").await, "a right one ends them all");
+    end(300, true).await;
+    assert!(!redeem("444444").await);
+    begin("555555", 400).await;
+    end(400, true).await;
+    begin("666666", 450).await;
+    end(450, true).await;
+    assert!(!redeem("555555").await, "it was replaced");
+    assert!(redeem("666666").await);
 }
 
 async fn a_phone_gets_one_passcode_in_a_while(store: Store) {
@@ -136,49 +169,61 @@ async fn a_phone_gets_one_passcode_in_a_while(store: Store) {
     let begin = async |factor: &Factor, text: &str, seconds| {
         store.begin_challenge(factor, &next(text), at(seconds)).await.unwrap()
     };
-    assert_eq!(begin(&pending, "111111", FACTOR_RESEND_SECONDS - 1).await, Challenge::TooSoon);
+    let too_soon = |seconds| Challenge::TooSoon(at(seconds + FACTOR_RESEND_SECONDS));
+    assert_eq!(begin(&pending, "111111", FACTOR_RESEND_SECONDS - 1).await, too_soon(0));
     let active = Factor { status: FactorStatus::Active, ..pending.clone() };
     assert_eq!(begin(&active, "111111", 100).await, Challenge::Gone, "it has another status");
     // Another number is a pending factor's, and waits as well.
     let moved = Factor { method: FactorMethod::Sms(phone("+447911123456")), ..pending.clone() };
-    assert_eq!(begin(&moved, "111111", FACTOR_RESEND_SECONDS - 1).await, Challenge::TooSoon);
+    assert_eq!(begin(&moved, "111111", FACTOR_RESEND_SECONDS - 1).await, too_soon(0));
     let (one, two) = tokio::join!(begin(&moved, "111111", 30), begin(&moved, "222222", 30));
-    assert!([one, two].contains(&Challenge::Begun) && [one, two].contains(&Challenge::TooSoon), "{one:?} {two:?}");
+    assert!([one, two].contains(&Challenge::Begun) && [one, two].contains(&too_soon(30)), "{one:?} {two:?}");
     assert_eq!(store.find_factor(&org(), &ada.id, &pending.id).await.unwrap(), Some(moved.clone()));
-    // What could not be sent is taken back, and the next one need not wait.
-    store.take_back_challenge(&moved, CodePurpose::Enrollment, at(29)).await.unwrap();
-    assert_eq!(begin(&moved, "333333", 31).await, Challenge::TooSoon, "another one began since");
-    store.take_back_challenge(&moved, CodePurpose::Enrollment, at(30)).await.unwrap();
+    let redeemed = store.redeem_factor_code(&moved, CodePurpose::Enrollment, &passcode("048213"), at(31)).await;
+    assert!(!redeemed.unwrap(), "it went to another phone");
+    // What could not be sent keeps the next one waiting, and is none.
+    store.end_challenge(&moved, CodePurpose::Enrollment, (at(30), false)).await.unwrap();
     for text in ["111111", "222222"] {
         let redeemed = store.redeem_factor_code(&moved, CodePurpose::Enrollment, &passcode(text), at(32)).await;
         assert!(!redeemed.unwrap());
     }
-    assert_eq!(begin(&moved, "333333", 31).await, Challenge::Begun);
+    assert_eq!(begin(&moved, "333333", 59).await, too_soon(30));
+    assert_eq!(begin(&moved, "333333", 60).await, Challenge::Begun);
     store.take_back_enrollment(&moved, at(30)).await.unwrap();
     assert!(store.find_factor(&org(), &ada.id, &pending.id).await.unwrap().is_some(), "another challenge began since");
-    store.take_back_enrollment(&moved, at(31)).await.unwrap();
+    store.take_back_enrollment(&moved, at(60)).await.unwrap();
     assert_eq!(store.find_factor(&org(), &ada.id, &pending.id).await.unwrap(), None);
     assert_eq!(begin(&moved, "444444", 100).await, Challenge::Gone);
 }
 
-async fn wrong_codes_lock_a_factor_for_a_while_and_a_right_one_forgets_them(store: Store) {
+async fn wrong_codes_lock_a_factor_longer_each_time_and_a_right_one_forgets_them(store: Store) {
     let ada = added(&store, "ada@example.com").await;
     let app = factor(&ada, totp());
     store.insert_factor(&app, None).await.unwrap();
     let attempt = async |seconds| store.count_factor_attempt(&org(), &app.id, at(seconds)).await.unwrap();
-    for second in 0..FACTOR_ATTEMPTS_MAX {
-        assert_eq!(attempt(second).await, Attempt::Counted);
+    // However far apart they are.
+    let mut now = 0;
+    for number in 1..=FACTOR_ATTEMPTS_MAX {
+        now += 10_000;
+        assert_eq!(attempt(now).await, Attempt::Counted(number));
     }
-    let last = FACTOR_ATTEMPTS_MAX - 1;
-    assert_eq!(attempt(last).await, Attempt::Locked);
-    assert_eq!(attempt(last + FACTOR_LOCK_SECONDS - 1).await, Attempt::Locked, "one on a locked factor does not count");
-    let later = last + FACTOR_LOCK_SECONDS;
-    let together: [Attempt; 6] =
-        tokio::join!(attempt(later), attempt(later), attempt(later), attempt(later), attempt(later), attempt(later))
-            .into();
-    assert_eq!(together.into_iter().filter(|attempt| *attempt == Attempt::Counted).count(), 5);
-    assert!(store.redeem_totp_step(&app, 1, at(later)).await.unwrap());
-    assert_eq!(attempt(later).await, Attempt::Counted);
+    let unlocked = now + FACTOR_LOCK_SECONDS;
+    assert_eq!(attempt(now).await, Attempt::Locked(at(unlocked)));
+    assert_eq!(attempt(unlocked - 1).await, Attempt::Locked(at(unlocked)), "one on a locked factor does not count");
+    let together: [Attempt; 6] = tokio::join!(
+        attempt(unlocked),
+        attempt(unlocked),
+        attempt(unlocked),
+        attempt(unlocked),
+        attempt(unlocked),
+        attempt(unlocked)
+    )
+    .into();
+    let locked = Attempt::Locked(at(unlocked + 2 * FACTOR_LOCK_SECONDS));
+    assert_eq!(together.into_iter().filter(|attempt| *attempt == locked).count(), 1, "{together:?}");
+    assert!((6..=10).all(|number| together.contains(&Attempt::Counted(number))), "{together:?}");
+    assert!(store.redeem_totp_step(&app, 1, at(unlocked)).await.unwrap());
+    assert_eq!(attempt(unlocked).await, Attempt::Counted(1));
     let unknown = FactorId::from_parts(9, [9; 8]);
     assert_eq!(store.count_factor_attempt(&org(), &unknown, at(0)).await.unwrap(), Attempt::Gone);
     assert_eq!(store.count_factor_attempt(&other_org(), &app.id, at(0)).await.unwrap(), Attempt::Gone);
@@ -244,7 +289,8 @@ on_every_database! {
     a_pending_factor_is_replaced_and_an_active_one_is_not
     a_passcode_works_once_for_its_purpose_and_its_factor_until_it_expires
     a_phone_gets_one_passcode_in_a_while
-    wrong_codes_lock_a_factor_for_a_while_and_a_right_one_forgets_them
+    wrong_codes_lock_a_factor_longer_each_time_and_a_right_one_forgets_them
+    a_passcode_works_until_the_next_one_was_sent
     a_time_step_is_used_once_and_none_before_it
     a_factor_is_activated_without_a_proof_and_its_passcode_ends
     secrets_of_apps_move_to_the_current_key

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
-use tenterhook_contract::Secret;
+use tenterhook_contract::{Secret, id::FactorId};
 use tenterhook_model::{
     AuthnPurpose, AuthnToken, AuthorizationCode, CodeState, FactorType, IssuedAccessToken, Password, RefreshToken,
     RefreshTokenState, Session, SignInCounts, User, UserStatus, VerifiedFactor,
@@ -11,7 +11,7 @@ use tenterhook_model::{
 use tenterhook_store::{BeginningSession, BegunSession, Ending, Lapsed, Proof, Redeemed, Standing, Store};
 
 use crate::databases::{
-    self, at, begin_session, code, on_every_database, org, other_org, refresh_token, session, standing, user,
+    self, at, begin_session, code, number, on_every_database, org, other_org, refresh_token, session, standing, user,
 };
 
 fn token(of: &User, text: &str, purpose: AuthnPurpose) -> AuthnToken {
@@ -21,6 +21,8 @@ fn token(of: &User, text: &str, purpose: AuthnPurpose) -> AuthnToken {
         purpose,
         user_id: of.id.clone(),
         relay_state: Some("r".to_owned()),
+        factor: None,
+        challenged: None,
         expires: at(100),
     }
 }
@@ -92,6 +94,35 @@ async fn an_exchange_changes_the_user_and_adds_the_next_token_or_nothing(store: 
     assert_eq!(find().await, Some(next.clone()));
     assert_eq!(store.find_user(&org(), &ada.id).await.unwrap().unwrap().status, UserStatus::Suspended);
     assert_eq!(exchange(&changed, 1).await, Redeemed::Gone);
+}
+
+async fn a_state_token_asks_for_one_factor_and_becomes_a_session_token_once(store: Store) {
+    let ada = added(&store, "ada@example.com").await;
+    let verified = VerifiedFactor { factor_type: FactorType::Totp, at: at(3) };
+    let state = AuthnToken { factor: Some(verified), ..token(&ada, "t", AuthnPurpose::SecondFactor) };
+    assert_eq!(store.insert_authn_token(&state, &ada).await.unwrap(), None);
+    let find = async |text, purpose| store.find_authn_token(&org(), text, purpose, at(1)).await.unwrap();
+    let factor = FactorId::from_parts(number(), [0; 8]);
+    for challenged in [Some(factor), None] {
+        assert!(store.challenge_authn_token(&state, challenged.as_ref(), at(1)).await.unwrap());
+        let expected = AuthnToken { challenged, ..state.clone() };
+        assert_eq!(find("t", AuthnPurpose::SecondFactor).await, Some(expected));
+    }
+    assert!(!store.challenge_authn_token(&state, None, at(100)).await.unwrap(), "it has expired");
+    let of_session = AuthnToken { purpose: AuthnPurpose::Session, ..state.clone() };
+    assert!(!store.challenge_authn_token(&of_session, None, at(1)).await.unwrap(), "it is none");
+
+    let next = AuthnToken { factor: Some(verified), ..token(&ada, "n", AuthnPurpose::Session) };
+    let succeed =
+        async |user: &User, seconds| store.succeed_authn_token(&state, user, &next, at(seconds)).await.unwrap();
+    let before = User { sign_ins: SignInCounts { proofs_ended: 7, ..ada.sign_ins }, ..ada.clone() };
+    let suspended = User { status: UserStatus::Suspended, ..ada.clone() };
+    assert!(!succeed(&before, 1).await && !succeed(&suspended, 1).await && !succeed(&ada, 100).await);
+    assert_eq!(find("n", AuthnPurpose::Session).await, None);
+    let (one, other) = tokio::join!(succeed(&ada, 1), succeed(&ada, 1));
+    assert!(one != other, "exactly one of two uses counts");
+    assert_eq!(find("n", AuthnPurpose::Session).await, Some(next.clone()));
+    assert_eq!(find("t", AuthnPurpose::SecondFactor).await, None);
 }
 
 async fn the_access_of_one_user_ends_and_that_of_others_stays(store: Store) {
@@ -328,6 +359,7 @@ async fn a_session_lasts_longer_while_it_lasts(store: Store) {
 on_every_database! {
     a_token_is_found_by_org_text_and_purpose_until_it_expires_and_is_used_up_once
     an_exchange_changes_the_user_and_adds_the_next_token_or_nothing
+    a_state_token_asks_for_one_factor_and_becomes_a_session_token_once
     the_access_of_one_user_ends_and_that_of_others_stays
     a_password_gets_no_tokens_and_no_session_once_it_or_the_access_of_its_user_has_ended
     access_tokens_end_with_the_access_of_their_user_whatever_they_were_issued_with
