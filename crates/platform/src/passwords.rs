@@ -288,6 +288,28 @@ mod tests {
         HashingSource::SignIn(Network::of(Ipv4Addr::new(192, 0, 2, last).into()), String::new())
     }
 
+    /// A wrong password that is counted in the database, and one of a user who does not exist.
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_is_answered_at_one_moment_once_something_took_longer_until_it_was_counted() {
+        let org = "org whose wrong passwords are counted";
+        let begun = || Verified { fits: false, own_hash: None, paced: Some((org.to_owned(), Instant::now())) };
+        let answered = async |took: u64, is_counted: bool| {
+            let (verified, began) = (begun(), Instant::now());
+            tokio::time::advance(Duration::from_millis(took)).await;
+            if is_counted {
+                verified.paces_refusals();
+            }
+            verified.refused().await;
+            began.elapsed().as_millis()
+        };
+        assert_eq!(answered(10, false).await, 10, "nothing was counted in this org yet");
+        assert_eq!(answered(40, true).await, 128);
+        assert_eq!(answered(600, true).await, 1_024, "the count is a part of it");
+        for (took, is_counted) in [(5, false), (40, true), (700, false)] {
+            assert_eq!(answered(took, is_counted).await, 1_024, "{took}");
+        }
+    }
+
     #[tokio::test]
     async fn work_keeps_its_turn_when_its_caller_goes_and_who_waits_too_long_is_told() {
         let hashing = Arc::new(Hashing::new(1, Duration::from_millis(20)));

@@ -18,6 +18,7 @@ mod oauth;
 mod pace;
 mod patience;
 mod plain_text;
+mod qr_code;
 mod rate_limit;
 mod registration;
 mod saml;

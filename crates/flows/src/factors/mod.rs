@@ -3,6 +3,7 @@
 //!
 //! Start reading at [`enroll`].
 
+pub mod qr_code;
 mod totp;
 
 use std::{borrow::Cow, time::Duration};

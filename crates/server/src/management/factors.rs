@@ -16,6 +16,7 @@ use tenterhook_platform::events::token_actor;
 use super::{
     answer::{Date, Id, Link, NoContent, Parameter, Shown},
     call::{Body, Call, OptionalBody, OptionalJsonBody, ResourceBody, below},
+    factor_qr_code::ActivationLinks,
     given,
     members::Members,
     paging::only,
@@ -255,6 +256,8 @@ struct Activation {
     encoding: &'static str,
     /// Characters of the secret.
     key_length: usize,
+    #[serde(rename = "_links", skip_serializing_if = "Option::is_none")]
+    links: Option<ActivationLinks>,
 }
 
 /// A kind of factors that a user can have.
@@ -316,7 +319,7 @@ impl ProfileAnswer {
     }
 }
 
-fn own(base_url: &str, factor: &Factor) -> String {
+pub(super) fn own(base_url: &str, factor: &Factor) -> String {
     format!("{base_url}/api/v1/users/{}/factors/{}", factor.user_id, factor.id)
 }
 
@@ -354,7 +357,8 @@ impl FactorAnswer {
                 let key_length = shared_secret.expose().len();
                 let shared_secret = Shown(shared_secret);
                 let (time_step, encoding) = (STEP_SECONDS, "base32");
-                Some(Embedded { activation: Activation { time_step, shared_secret, encoding, key_length } })
+                let links = ActivationLinks::of(base_url, factor);
+                Some(Embedded { activation: Activation { time_step, shared_secret, encoding, key_length, links } })
             }
             FactorMethod::Sms(_) | FactorMethod::Call(_) => None,
         };

@@ -11,6 +11,7 @@ mod claims;
 mod clients;
 mod description;
 mod extension_points;
+mod factor_qr_code;
 mod factors;
 mod group_search;
 mod groups;
@@ -121,10 +122,15 @@ fn browser_routes() -> Vec<Route> {
     sessions::public_routes().into_vec()
 }
 
+/// The routes of images, whose links have tokens of their own. They need no API token, and take what browsers accept of images.
+fn image_routes() -> Vec<Route> {
+    factor_qr_code::public_routes().into_vec()
+}
+
 /// Every route.
 #[cfg(any(feature = "schema", test))]
 pub(crate) fn table() -> Vec<Route> {
-    let without_token = [public_routes(), authentication_routes(), browser_routes()];
+    let without_token = [public_routes(), authentication_routes(), browser_routes(), image_routes()];
     routes_with_token().into_iter().chain(without_token.into_iter().flatten()).collect()
 }
 
@@ -138,6 +144,7 @@ pub(crate) fn routes(app: &App) -> Router<App> {
         .merge(route::router(for_hosts).route_layer(middleware::from_fn_with_state(app.clone(), limited_for_hosts)))
         .merge(for_visitors(authentication).merge(preflights).route_layer(middleware::from_fn(cross_origin)))
         .merge(for_visitors(browser_routes()))
+        .merge(route::router(image_routes()))
         .merge(
             // Not counted: their requesters cannot be told apart, so one of them could use up the limit of a hook's service.
             route::router(public_routes())

@@ -240,6 +240,50 @@ async fn a_phone_is_enrolled_activated_and_verified_with_codes_that_the_service_
     check_secrecy(&world, &service).await;
 }
 
+/// The link has a token of its own, because browsers load images without an API token.
+#[tokio::test]
+async fn an_app_that_is_pending_has_a_qr_code_for_whoever_has_its_link() {
+    let world = World::start().await;
+    let user = user(&world, "mei@x.example").await;
+    let (path, factor) = enroll(&world, &user, app()).await;
+    let link = |factor: &Value| {
+        let link = &factor["_embedded"]["activation"]["_links"]["qrcode"];
+        assert_eq!(link["type"], "image/svg+xml");
+        link["href"].as_str().unwrap().strip_prefix(&*world.platform.settings().base_url).unwrap().to_owned()
+    };
+    let (secret, own) = (factor["_embedded"]["activation"]["sharedSecret"].as_str().unwrap(), link(&factor));
+    assert!(own.starts_with(&format!("{path}/qr/")) && !own.contains(secret), "{own}");
+    let get = async |path: &str| world.send("GET", path, &[("accept", "image/svg+xml,image/*")], b"").await;
+    let image = get(&own).await;
+    assert_eq!(image.status, 200, "{}", image.text());
+    assert_eq!(image.headers["content-type"], "image/svg+xml");
+    assert!(image.headers["cache-control"].to_str().unwrap().contains("no-store"));
+    assert!(image.headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
+    assert!(image.text().starts_with("<svg ") && !image.text().contains(secret));
+
+    let (other, other_factor) = enroll(&world, &self::user(&world, "eve@x.example").await, app()).await;
+    let token = |link: &str| link.rsplit_once('/').unwrap().1.to_owned();
+    let id = factor["id"].as_str().unwrap();
+    for wrong in [
+        format!("{path}/qr/{}x", token(&own)),
+        format!("{path}/qr/{}", token(&link(&other_factor))),
+        format!("{other}/qr/{}", token(&own)),
+        own.replace(id, "uft00000000000000000"),
+        own.replace(id, "x"),
+        own.replace(&path[..path.len() - id.len()], "/api/v1/users/x/factors/"),
+    ] {
+        refused(&get(&wrong).await, 404, "E0000007", "");
+    }
+
+    let (again, drawn_anew) = enroll(&world, &user, app()).await;
+    refused(&get(&own).await, 404, "E0000007", "");
+    let own = link(&drawn_anew);
+    assert_eq!(get(&own).await.status, 200);
+    let code = shown(&world, &drawn_anew, 0);
+    assert_eq!(post(&world, &format!("{again}/lifecycle/activate"), json!({ "passCode": code })).await.status, 200);
+    refused(&get(&own).await, 404, "E0000007", "");
+}
+
 #[tokio::test]
 async fn an_app_is_enrolled_activated_and_verified_and_no_time_step_counts_twice() {
     let world = World::start().await;
