@@ -342,6 +342,34 @@ async fn tokens_that_are_being_added_end_with_the_access_of_their_user() {
     assert!(store.is_access_token_revoked(&org(), "late").await.unwrap());
 }
 
+/// A purge that removes expired tokens in another order holds what the end of access would wait for, and the reverse.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: `cargo xtask postgres`"]
+async fn the_end_of_access_and_a_purge_of_expired_tokens_do_not_deadlock() {
+    let config = databases::postgres().await;
+    let store = databases::open(&config).await;
+    let ada = added(&store, "ada@example.com").await;
+    let own_org = org();
+    for (jti, expires) in [("first", at(40)), ("second", at(30)), ("live", at(100))] {
+        let access = IssuedAccessToken { jti: jti.to_owned(), user_id: ada.id.clone(), expires, factor: None };
+        assert_eq!(store.insert_tokens((&access, None), &standing(&own_org, &ada.id, 0)).await.unwrap(), None);
+    }
+    // Another node purges in the order in which they expire.
+    let connection = databases::connect(&config).await;
+    let purging = connection.begin().await.unwrap();
+    let remove = |jti: &str| format!("DELETE FROM access_tokens WHERE jti = '{jti}'");
+    purging.execute_unprepared(&remove("second")).await.unwrap();
+    let ending = tokio::spawn({
+        let (store, id) = (store.clone(), ada.id.clone());
+        async move { store.end_access(&org(), &id, Ending::SessionsAndTokens, at(50)).await }
+    });
+    databases::waiting(&config, "transactionid", &ending).await;
+    purging.execute_unprepared(&remove("first")).await.unwrap();
+    purging.commit().await.unwrap();
+    ending.await.unwrap().unwrap();
+    assert!(store.is_access_token_revoked(&org(), "live").await.unwrap());
+}
+
 async fn a_session_lasts_longer_while_it_lasts(store: Store) {
     let ada = added(&store, "ada@example.com").await;
     let factor = VerifiedFactor { factor_type: FactorType::Totp, at: at(3) };
