@@ -1,5 +1,6 @@
 // The vendor's own SDKs, unmodified, judge the management API: `@okta/okta-sdk-nodejs` here, PyPI `okta` in `sdks.py`, which
 // the last test runs. Both are generated from the vendor's API description; the Python one validates every answer.
+// `@okta/okta-auth-js`, of the vendor's sign-in pages, judges the sign-in with a second factor.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -9,6 +10,7 @@ import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
+import { OktaAuth } from "@okta/okta-auth-js";
 import okta from "@okta/okta-sdk-nodejs";
 
 import { issueLoopbackCertificate } from "./support/certificates.mjs";
@@ -594,6 +596,54 @@ test("a phone and an authenticator app are enrolled, activated, verified and res
 
   await client.userApi.resetFactors({ userId });
   assert.deepEqual(await listed(), []);
+  await hooks.deactivateInlineHook({ inlineHookId });
+  await hooks.deleteInlineHook({ inlineHookId });
+});
+
+test("the SDK of the vendor's sign-in pages signs a user in with a phone and with an authenticator app", async () => {
+  const { id: inlineHookId } = await create("Passcodes", http("secret"), PASSCODE_HOOK);
+  const [login, password] = ["zoe@factors.example", "Old-1-lantern"];
+  const profile = { login, email: login, firstName: "Zoe", lastName: "Adeyemi" };
+  const { id: userId } = await client.userApi.createUser({ body: { profile, credentials: { password: { value: password } } } });
+  const factors = client.userFactorApi;
+  const phone = { factorType: "sms", provider: "OKTA", profile: { phoneNumber: "+2348031234567" } };
+  await factors.enrollFactor({ userId, activate: true, body: phone });
+  const totp = await factors.enrollFactor({ userId, body: { factorType: "token:software:totp", provider: "GOOGLE" } });
+  const { sharedSecret } = totp._embedded.activation;
+  await factors.activateFactor({ userId, factorId: totp.id, body: { passCode: shownBy(sharedSecret) } });
+
+  const auth = new OktaAuth({ issuer: `${server.baseUrl}/oauth2/default`, clientId: "pages", redirectUri: `${server.baseUrl}/` });
+  const begin = async () => {
+    const transaction = await auth.signInWithCredentials({ username: login, password });
+    assert.deepEqual([transaction.status, transaction.user.profile.login], ["MFA_REQUIRED", login]);
+    return transaction;
+  };
+  const ends = async (transaction) => {
+    assert.equal(transaction.status, "SUCCESS");
+    const { sessionToken } = transaction;
+    const session = await client.sessionApi.createSession({ createSessionRequest: { sessionToken } });
+    assert.deepEqual([session.userId, session.status], [userId, "ACTIVE"]);
+  };
+  const is = (expected) => ({ errorCode }) => assert.equal(errorCode, expected) ?? true;
+  let transaction = await begin();
+  const kinds = transaction.factors.map(({ factorType, profile: { phoneNumber, credentialId } }) => [factorType, phoneNumber ?? credentialId]);
+  assert.deepEqual(kinds, [["sms", "+XXXXXXXXXXX67"], ["token:software:totp", login]]);
+  transaction = await transaction.factors[0].verify();
+  assert.deepEqual([transaction.status, transaction.factor.factorType], ["MFA_CHALLENGE", "sms"]);
+  await assert.rejects(transaction.resend("sms"), is("E0000109"));
+  const passCode = lastCode();
+  await assert.rejects(transaction.verify({ passCode: passCode === "111111" ? "222222" : "111111" }), is("E0000068"));
+  transaction = await transaction.prev();
+  assert.equal(transaction.status, "MFA_REQUIRED");
+  await ends(await transaction.factors[0].verify({ passCode, rememberDevice: false }));
+
+  transaction = await (await begin()).factors[1].verify();
+  assert.deepEqual([transaction.status, transaction.factor.factorType, transaction.resend], ["MFA_CHALLENGE", "token:software:totp", undefined]);
+  await ends(await transaction.verify({ passCode: shownBy(sharedSecret, 30) }));
+  transaction = await begin();
+  await transaction.cancel();
+  await assert.rejects(transaction.factors[1].verify({ passCode }), is("E0000011"));
+  await client.userApi.resetFactors({ userId });
   await hooks.deactivateInlineHook({ inlineHookId });
   await hooks.deleteInlineHook({ inlineHookId });
 });

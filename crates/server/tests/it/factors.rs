@@ -142,21 +142,13 @@ async fn a_phone_is_enrolled_activated_and_verified_with_codes_that_the_service_
     let user = user(&world, "mei@x.example").await;
     for (kind, channel, title) in [("sms", "SMS", "SMS Authentication"), ("call", "Voice", "Voice Call Authentication")]
     {
-        let mut body = phone(kind, "+234 803 123 4567");
-        if kind == "call" {
-            body["profile"]["phoneExtension"] = json!("42");
-        }
-        let (path, factor) = enroll(&world, &user, body).await;
+        let (path, factor) = enroll(&world, &user, phone(kind, "+234 803 123 4567")).await;
         let base = format!("http://{}", world.address);
         let id = factor["id"].as_str().unwrap();
-        let mut profile = json!({ "phoneNumber": NUMBER });
-        if kind == "call" {
-            profile["phoneExtension"] = json!("42");
-        }
         let link = |path: &str, allow: Value| json!({ "href": format!("{base}{path}"), "hints": { "allow": allow } });
         let mut expected = json!({
             "id": id, "factorType": kind, "provider": "OKTA", "vendorName": "OKTA", "status": "PENDING_ACTIVATION",
-            "created": factor["created"], "lastUpdated": factor["created"], "profile": profile,
+            "created": factor["created"], "lastUpdated": factor["created"], "profile": { "phoneNumber": NUMBER },
             "_links": {
                 "activate": link(&format!("{path}/lifecycle/activate"), json!(["POST"])),
                 "resend": link(&format!("{path}/resend"), json!(["POST"])),
@@ -494,6 +486,14 @@ async fn what_is_not_delivered_is_an_error_and_no_factor_stays() {
         refused(&post(&world, &factors, phone("sms", NUMBER)).await, 400, code, cause);
         assert_eq!(world.api("GET", &factors, None).await.json(), json!([]));
     }
+    // No document of a hook has the extension of a phone, so nobody dials it here.
+    let mut extended = phone("call", NUMBER);
+    extended["profile"]["phoneExtension"] = json!("42");
+    service.behave(reports("SUCCESSFUL"));
+    refused(&post(&world, &factors, extended.clone()).await, 400, "E0000226", "");
+    assert_eq!(world.api("GET", &factors, None).await.json(), json!([]));
+    let enrolled = post(&world, &format!("{factors}?activate=true"), extended.clone()).await;
+    assert_eq!(enrolled.json()["profile"], extended["profile"], "{}", enrolled.text());
     service.behave(reports("PENDING"));
     let (path, _) = enroll(&world, &user, phone("sms", NUMBER)).await;
     let code = last_code(&service);
