@@ -35,6 +35,7 @@ pub(crate) async fn sign_in(world: &World, count: usize) -> Result<(User, Sessio
             last_password_verification: now,
             factor: None,
             signed_in_for: None,
+            waiting: Vec::new(),
         }
     };
     let first = session_of(0);

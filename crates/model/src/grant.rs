@@ -9,6 +9,9 @@ use tenterhook_contract::{
 
 use crate::{AuthenticationMethod, FactorType, VerifiedFactor};
 
+/// Most requests that wait for the user of a session: as many forms may be open in a browser.
+const WAITING_MAX: usize = 8;
+
 /// A sign-in session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -34,6 +37,25 @@ pub struct Session {
     /// had waited at the sign-in page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_in_for: Option<String>,
+    /// The fingerprints of the last requests that were current when the user was asked to complete the profile for them, the newest
+    /// last: they wait for the user.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<String>,
+}
+
+impl Session {
+    /// Whether the request with this fingerprint waits, or has waited, for the user of this session.
+    pub fn has_kept_waiting(&self, request: &str) -> bool {
+        self.signed_in_for.as_deref() == Some(request) || self.waiting.iter().any(|waiting| waiting == request)
+    }
+
+    /// Notes that the request with this fingerprint waits for the user.
+    pub fn keep_waiting(&mut self, request: &str) {
+        self.waiting.retain(|waiting| waiting != request);
+        self.waiting.push(request.to_owned());
+        let gone = self.waiting.len().saturating_sub(WAITING_MAX);
+        self.waiting.drain(..gone);
+    }
 }
 
 impl Session {

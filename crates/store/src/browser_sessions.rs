@@ -1,6 +1,8 @@
 //! Sessions of users in browsers.
 
-use sea_orm::{ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, sea_query::Expr};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _, sea_query::Expr,
+};
 use tenterhook_contract::{
     Timestamp,
     id::{OrgId, SessionId},
@@ -140,6 +142,29 @@ impl Store {
             expires_us: Set(to.expires.as_micros()),
             index_sha256: Set(app.index_sha256),
         }))
+    }
+
+    /// Notes that the request with this fingerprint waits for the user of a session: [`Session::waiting`]. Does nothing if the session has
+    /// ended.
+    pub async fn note_waiting(&self, session: &Session, request: &str) -> Result<(), StoreError> {
+        let key = (session.org_id.to_string(), session.id.to_string());
+        let transaction = self.connections.writer.begin().await?;
+        let noted = async {
+            // A form may be shown in another tab at the same time.
+            let found = session::Entity::find_by_id(key).lock_exclusive().one(&transaction).await?;
+            let Some(row) = found else { return Ok(()) };
+            let mut stored: Session = from_text("session", &row.document)?;
+            stored.keep_waiting(request);
+            session::Entity::update_many()
+                .col_expr(session::Column::Document, Expr::value(to_text("session", &stored)?))
+                .filter(session::Column::OrgId.eq(row.org_id))
+                .filter(session::Column::Id.eq(row.id))
+                .exec(&transaction)
+                .await?;
+            Ok(())
+        }
+        .await;
+        transaction.end(noted).await
     }
 
     /// The session with this id, unless it has ended.

@@ -37,7 +37,8 @@ use crate::{
     registration::progressive::{Incomplete, incomplete},
 };
 
-/// Seconds after which a request is not answered any more, also when the user has been at the sign-in page since.
+/// Seconds after which a request is not answered any more, also when the user has been at the sign-in page since, or at the one that
+/// completes the profile.
 pub const REQUEST_SECONDS_MAX: i64 = 3_600;
 /// Seconds before now at which an assertion begins to be valid, for service providers whose clocks are behind.
 const NOT_BEFORE_SECONDS: i64 = 300;
@@ -188,8 +189,7 @@ fn check<'a>(
     let consumer = consumer(app, &request)?;
     let fingerprint = fingerprint(app, &request.id);
     let now = platform.now();
-    let signed_in_for = session.and_then(|session| session.signed_in_for.as_deref());
-    let has_waited = signed_in_for == Some(&fingerprint)
+    let has_waited = session.is_some_and(|session| session.has_kept_waiting(&fingerprint))
         && request.issue_instant >= now.plus_seconds(-REQUEST_SECONDS_MAX)
         && request.issue_instant <= now;
     if !is_current(request.issue_instant, now) && !has_waited {
@@ -321,6 +321,11 @@ impl<P: Send + 'static> SignOn<'_, P> {
                 self.check_subject(built)?;
             }
             self.check_passive()?;
+            if let Some(request) = &checked.fingerprint
+                && !session.has_kept_waiting(request)
+            {
+                platform.store().note_waiting(session, request).await?;
+            }
             return Ok(Progress::CompleteProfile(incomplete));
         }
         let built = built?;

@@ -57,6 +57,7 @@ pub async fn begin_session(
         last_password_verification: now,
         factor,
         signed_in_for: request.map(ToOwned::to_owned),
+        waiting: Vec::new(),
     };
     let previous_sha256 = previous.map(|previous| sha256_hex(previous.expose()));
     let beginning = BeginningSession {

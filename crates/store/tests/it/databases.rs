@@ -203,6 +203,7 @@ pub(crate) fn session(cookie_sha256: &str, expires: Timestamp) -> Session {
         last_password_verification: at(0),
         factor: None,
         signed_in_for: None,
+        waiting: Vec::new(),
     }
 }
 

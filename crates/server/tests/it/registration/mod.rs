@@ -7,6 +7,7 @@ mod hook;
 pub(crate) mod page;
 mod progressive;
 mod progressive_hook;
+mod progressive_requests;
 mod verification;
 
 use std::net::SocketAddr;

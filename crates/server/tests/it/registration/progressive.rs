@@ -85,12 +85,12 @@ impl<'w> Asking<'w> {
     }
 }
 
-fn path_of(world: &World, extra: &str) -> String {
+pub(super) fn path_of(world: &World, extra: &str) -> String {
     authorization_path(world, world.org.public_client_id.as_str(), "openid", extra)
 }
 
 /// Sends the form of a page with this session.
-async fn submit_as(world: &World, session: &str, page: &Answer, fields: &[(&str, &str)]) -> Answer {
+pub(super) async fn submit_as(world: &World, session: &str, page: &Answer, fields: &[(&str, &str)]) -> Answer {
     let (token, csrf_cookie) = csrf(page);
     let (action, hidden) = form_of(page);
     let mut form = url::form_urlencoded::Serializer::new(String::new());
@@ -109,7 +109,7 @@ pub(super) fn is_form(answer: &Answer) -> bool {
     answer.text().contains("<h1>Complete your profile</h1>")
 }
 
-fn has_code(answer: &Answer) -> bool {
+pub(super) fn has_code(answer: &Answer) -> bool {
     answer.status == 303 && redirect_parameter(answer, "code").is_some()
 }
 
