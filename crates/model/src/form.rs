@@ -16,6 +16,8 @@ pub const LOGIN: &str = "login";
 pub const PASSWORD: &str = "password";
 /// Of a field that must be filled in.
 const BLANK: &str = "The field cannot be left blank";
+/// Of a field that was sent several times and is no list.
+const ONE_VALUE: &str = "The field can have one value";
 const NOT_ON_FORM: &str = "The field is not on the form";
 /// What is between the values of a list in a text.
 const ITEM_SEPARATOR: char = ',';
@@ -84,7 +86,9 @@ impl FormField<'_> {
             return None;
         }
         // A listed value is sent as it is shown: its blanks are its own, and it may be a number of any size.
-        let listed = self.choices().into_iter().find(|listed| shown_choice(listed) == text);
+        let is_it = |listed: &&Value| shown_choice(listed) == text;
+        let of_list = || self.item_choices().iter().find(is_it).map(|item| Value::Array(vec![item.clone()]));
+        let listed = self.choices().iter().find(is_it).cloned().or_else(of_list);
         let value = listed.map_or_else(|| value_of(self.kind(), text.trim()), Ok);
         let is_empty = matches!(&value, Ok(Value::Array(items)) if items.is_empty());
         (!is_empty).then_some(value)
@@ -152,7 +156,8 @@ impl<'a> Form<'a> {
         self.fields.iter().find(|field| spelled(&field.asked.name) == spelled(attribute))
     }
 
-    /// Reads what was written into the fields of a page: names without prefix, and texts.
+    /// Reads what was written into the fields of a page: names without prefix, and texts. The name of a list may be there several times,
+    /// as checkboxes send it.
     ///
     /// # Errors
     /// What is wrong with each field.
@@ -161,11 +166,11 @@ impl<'a> Form<'a> {
         for (name, text) in texts {
             match self.field(name) {
                 None => reading.unknown(name),
-                Some(field) => match field.value_of(text) {
-                    None => {}
-                    Some(Ok(value)) => drop(reading.profile.insert(name.to_owned(), value)),
-                    Some(Err(wanted)) => reading.messages.fields.push((name.to_owned(), wanted.to_owned())),
-                },
+                Some(field) => {
+                    if let Some(read) = field.value_of(text) {
+                        reading.take(name, read);
+                    }
+                }
             }
         }
         reading.ended()
@@ -213,6 +218,25 @@ impl Reading<'_, '_> {
         if self.unknown <= UNKNOWN_NAMED_MAX {
             let name = tenterhook_contract::problem::shown(name).into_owned();
             self.messages.fields.push((name, NOT_ON_FORM.to_owned()));
+        }
+    }
+
+    /// Takes a value that was read; further ones of a list are added to those before.
+    fn take(&mut self, name: &str, read: Result<Value, &'static str>) {
+        let wanted = match (self.profile.get_mut(name), read) {
+            (_, Err(wanted)) => wanted,
+            (None, Ok(value)) => {
+                self.profile.insert(name.to_owned(), value);
+                return;
+            }
+            (Some(Value::Array(items)), Ok(Value::Array(more))) => {
+                items.extend(more);
+                return;
+            }
+            (Some(_), Ok(_)) => ONE_VALUE,
+        };
+        if !self.messages.fields.iter().any(|(of, _)| of == name) {
+            self.messages.fields.push((name.to_owned(), wanted.to_owned()));
         }
     }
 
@@ -357,6 +381,36 @@ mod tests {
         assert_eq!(Value::Object(form.read_values(values.as_object().unwrap().clone()).unwrap().profile), values);
         let texts = [("place", " Lagos, Nigeria "), ("number", "9223372036854775808")];
         assert_eq!(Value::Object(form.read_texts(texts.into_iter()).unwrap().profile), values);
+    }
+
+    /// As checkboxes send them.
+    #[test]
+    fn a_list_may_be_there_several_times_and_nothing_else() {
+        let document = json!({ "properties": {
+            "places": { "type": "array", "items": { "type": "string", "enum": ["Lagos", "Lagos, Kano", "Kano", " Accra "] } },
+            "tags": { "type": "array", "items": { "type": "integer" } },
+            "age": { "type": "integer" },
+        } });
+        let custom = ProfileSchema::parse(&document).unwrap();
+        let schema = ProfileSchema::base().as_ref().clone().with(custom.attributes().cloned());
+        let form = form(&schema, &[("places", true), ("tags", false), ("age", false)]);
+        let read = |texts: &[(&'static str, &'static str)]| form.read_texts(texts.iter().copied());
+        let taken =
+            read(&[("places", "Lagos, Kano"), ("tags", "1, 2"), ("places", " Accra "), ("tags", "3"), ("tags", "")]);
+        assert_eq!(
+            Value::Object(taken.unwrap().profile),
+            json!({ "places": ["Lagos, Kano", " Accra "], "tags": [1, 2, 3] })
+        );
+        for (texts, refused) in [
+            (&[("places", ""), ("places", " ")][..], ("places", BLANK)),
+            (&[("places", "Kano"), ("age", "7"), ("age", "8"), ("age", "9")], ("age", ONE_VALUE)),
+            (&[("places", "Kano"), ("tags", "1"), ("tags", "x"), ("tags", "y")], ("tags", "Enter a whole number.")),
+        ] {
+            let (name, text) = refused;
+            assert_eq!(read(texts).unwrap_err().fields, [(name.to_owned(), text.to_owned())]);
+        }
+        let other = read(&[("places", "Kano"), ("places", "Paris")]).unwrap_err();
+        assert!(matches!(other.fields.as_slice(), [(name, _)] if name == "places"), "{other:?}");
     }
 
     #[test]

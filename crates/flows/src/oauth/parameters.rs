@@ -38,7 +38,15 @@ impl Parameters {
     /// # Errors
     /// `invalid_request` when a parameter appears twice (RFC 6749 section 3.1), has a NUL character, or a bound is exceeded.
     pub fn parse(text: &[u8]) -> Result<Self, OAuthError> {
-        Self::parse_within(text, PARAMETERS_BYTES_MAX, None)
+        Self::parse_within(text, PARAMETERS_BYTES_MAX, None, |_| false)
+    }
+
+    /// Decodes the form of a page, some of whose parameters may be there several times, such as those of checkboxes.
+    ///
+    /// # Errors
+    /// As [`Parameters::parse`].
+    pub fn parse_with_repeated(text: &[u8], may_repeat: impl Fn(&str) -> bool) -> Result<Self, OAuthError> {
+        Self::parse_within(text, PARAMETERS_BYTES_MAX, None, may_repeat)
     }
 
     /// Decodes a form whose parameter `token` holds a token.
@@ -46,18 +54,24 @@ impl Parameters {
     /// # Errors
     /// As [`Parameters::parse`].
     pub fn parse_with_token(text: &[u8], token: &str) -> Result<Self, OAuthError> {
-        Self::parse_within(text, TOKEN_FORM_BYTES_MAX, Some(token))
+        Self::parse_within(text, TOKEN_FORM_BYTES_MAX, Some(token), |_| false)
     }
 
-    fn parse_within(text: &[u8], bytes_max: usize, token: Option<&str>) -> Result<Self, OAuthError> {
+    fn parse_within(
+        text: &[u8],
+        bytes_max: usize,
+        token: Option<&str>,
+        may_repeat: impl Fn(&str) -> bool,
+    ) -> Result<Self, OAuthError> {
         if text.len() > bytes_max {
             return Err(OAuthError::invalid_request("The request is too large."));
         }
         let value_bytes_max = |name: &str| if token == Some(name) { TOKEN_BYTES_MAX } else { VALUE_BYTES_MAX };
-        bounded(url::form_urlencoded::parse(text), value_bytes_max).map(Self).map_err(OAuthError::invalid_request)
+        let pairs = url::form_urlencoded::parse(text);
+        bounded(pairs, value_bytes_max, may_repeat).map(Self).map_err(OAuthError::invalid_request)
     }
 
-    /// A parameter; one without a value counts as absent (RFC 6749 section 3.1).
+    /// A parameter, the first one of its name; one without a value counts as absent (RFC 6749 section 3.1).
     pub fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())

@@ -16,6 +16,8 @@
 
 use askama::Template;
 
+/// What the names of the fields of a policy's form begin with, except the password's. So no attribute is taken for a member of ours.
+pub(crate) const ATTRIBUTE_PREFIX: &str = "userProfile.";
 /// The id of the message in the page.
 const FORM_MESSAGE_ID: &str = "form-message";
 /// Characters of a login that fit into a line of any phone.
@@ -25,7 +27,7 @@ const UNBROKEN_CHARACTERS_MAX: usize = 24;
 #[derive(Clone, Copy, Debug, Template)]
 #[template(path = "field.html")]
 pub(crate) struct Field<'a> {
-    /// The name in the form, and the id in the page: letters, digits, `-`, `_` and `.`.
+    /// The name in the form, and the id in the page, of checkboxes that of the first one: letters, digits, `-`, `_` and `.`.
     pub(crate) name: &'a str,
     /// What is above it; it is no placeholder, because that is gone when somebody types.
     pub(crate) label: &'a str,
@@ -61,6 +63,14 @@ pub(crate) enum Input<'a> {
     Choice {
         /// What was chosen before.
         value: &'a str,
+        /// What is sent and what people read, for each.
+        choices: &'a [(String, String)],
+    },
+    /// Several of these values, or none, with those that were chosen before: a group of checkboxes, whose name is sent once for each that
+    /// is checked.
+    Choices {
+        /// What was chosen before.
+        chosen: &'a [String],
         /// What is sent and what people read, for each.
         choices: &'a [(String, String)],
     },
@@ -191,6 +201,26 @@ mod tests {
             ),
             "{html}"
         );
+    }
+
+    #[test]
+    fn several_values_are_chosen_with_checkboxes_in_a_group_with_a_name() {
+        let choices = ["red", "blue", "gr\"een"].map(|choice| (choice.to_owned(), format!("<{choice}>")));
+        let chosen = ["blue".to_owned(), "other".to_owned()];
+        let input = Input::Choices { chosen: &chosen, choices: &choices };
+        let field = Field { input, hint: Some("Choose all."), required: false, autofocus: true, ..FIELD };
+        assert_eq!(
+            squeezed(&field),
+            r#"<fieldset class="field" aria-describedby="userProfile.email-hint"> <legend>Email <span class="optional">(optional)</span></legend> <p class="hint" id="userProfile.email-hint">Choose all.</p> <div class="check"><input id="userProfile.email" name="userProfile.email" type="checkbox" value="red" autofocus> <label for="userProfile.email">&#60;red&#62;</label></div> <div class="check"><input id="userProfile.email-2" name="userProfile.email" type="checkbox" value="blue" checked> <label for="userProfile.email-2">&#60;blue&#62;</label></div> <div class="check"><input id="userProfile.email-3" name="userProfile.email" type="checkbox" value="gr&#34;een"> <label for="userProfile.email-3">&#60;gr&#34;een&#62;</label></div> </fieldset>"#
+        );
+        let html = squeezed(&Field { error: Some("Choose one."), has_message: true, required: true, ..field });
+        assert!(
+            html.contains(r#"aria-describedby="form-message userProfile.email-hint userProfile.email-error""#),
+            "{html}"
+        );
+        assert!(html.contains(r#"<p class="error" id="userProfile.email-error">Choose one.</p>"#), "{html}");
+        let wrong = r#"aria-describedby="userProfile.email-error" aria-invalid="true""#;
+        assert_eq!((html.matches(wrong).count(), html.matches("required").count()), (3, 0), "{html}");
     }
 
     #[test]

@@ -22,7 +22,7 @@ use tenterhook_platform::{Caller, OrgSnapshot, StoreError, entropy::random_token
 
 use super::{
     cookies::{CSRF, SESSION},
-    form::{Field, FormMessage, Input},
+    form::{ATTRIBUTE_PREFIX, Field, FormMessage, Input},
     pages::{SignIn, page},
     request::{RequestProblem, form_bytes, taken_apart},
     see_other,
@@ -131,7 +131,8 @@ impl PageForm {
         let tasks = request.extensions().get::<Tasks>().cloned();
         let (headers, body) = taken_apart(request);
         let form = form_bytes(&headers, body, PARAMETERS_BYTES_MAX).await?;
-        let form = Parameters::parse(&form).map_err(SignInError::Form)?;
+        let may_repeat = |name: &str| name.starts_with(ATTRIBUTE_PREFIX);
+        let form = Parameters::parse_with_repeated(&form, may_repeat).map_err(SignInError::Form)?;
         let expected = CSRF.of(&headers, caller);
         if expected.is_none() || expected.as_deref() != form.get("csrf") {
             return Err(expired.into());

@@ -7,10 +7,10 @@ use tenterhook_flows::{
     registration::form::{Form, FormField, PASSWORD, shown_choice},
 };
 
-use crate::browser::form::{Field, FormMessage, Input};
+use crate::browser::form::{ATTRIBUTE_PREFIX, Field, FormMessage, Input};
 
-/// What the names of the fields begin with, except the password's. So no attribute is taken for a member of ours.
-const PREFIX: &str = "userProfile.";
+/// Most choices of a list that are shown as checkboxes: of more the person writes those that apply.
+const CHECKBOXES_MAX: usize = 50;
 /// Above a form whose fields have messages.
 const REVIEW: &str = "We found some errors. Please review the form and make corrections.";
 
@@ -19,7 +19,9 @@ pub(super) type Texts = Vec<(String, String)>;
 
 /// What was written into the fields of a page.
 pub(super) fn texts_of(form: &Parameters) -> Texts {
-    form.pairs().filter_map(|(name, text)| Some((name.strip_prefix(PREFIX)?.to_owned(), text.to_owned()))).collect()
+    form.pairs()
+        .filter_map(|(name, text)| Some((name.strip_prefix(ATTRIBUTE_PREFIX)?.to_owned(), text.to_owned())))
+        .collect()
 }
 
 /// What a page shows of a form: its fields, and the message above them if it is shown again.
@@ -73,6 +75,8 @@ pub(super) struct Shown {
     is_password: bool,
     required: bool,
     text: String,
+    /// The choices of a list that are chosen, where it has some to choose from.
+    chosen: Option<Vec<String>>,
     error: Option<String>,
 }
 
@@ -84,9 +88,11 @@ impl Shown {
             .iter()
             .map(|field| {
                 let name = &field.asked.name;
+                let written = texts.iter().filter(|(of, _)| of == name).map(|(_, text)| text.clone());
+                let written: Vec<_> = written.collect();
                 let (inputmode, autocomplete, hint) = purposes(field, has_login);
                 Self {
-                    name: format!("{PREFIX}{name}"),
+                    name: format!("{ATTRIBUTE_PREFIX}{name}"),
                     label: field.asked.label.clone(),
                     choices: choices(field),
                     hint,
@@ -94,7 +100,8 @@ impl Shown {
                     autocomplete,
                     is_password: false,
                     required: field.asked.required,
-                    text: texts.iter().find(|(of, _)| of == name).map(|(_, text)| text.clone()).unwrap_or_default(),
+                    text: written.join(", "),
+                    chosen: has_checkboxes(field).then_some(written),
                     error: error_of(name, messages),
                 }
             })
@@ -113,6 +120,7 @@ impl Shown {
             is_password: true,
             required: true,
             text: String::new(),
+            chosen: None,
             error: error_of(PASSWORD, messages),
         }
     }
@@ -123,6 +131,8 @@ impl Shown {
             label: &self.label,
             input: if self.is_password {
                 Input::Password
+            } else if let Some(chosen) = &self.chosen {
+                Input::Choices { chosen, choices: &self.choices }
             } else if self.choices.is_empty() {
                 Input::Text { value: &self.text, inputmode: self.inputmode }
             } else {
@@ -153,7 +163,13 @@ fn choices(field: &FormField<'_>) -> Vec<(String, String)> {
         Value::Bool(false) => ("false".to_owned(), "No".to_owned()),
         value => (shown_choice(&value), shown_choice(&value)),
     };
-    field.choices().into_iter().map(choice).collect()
+    let listed = if has_checkboxes(field) { field.item_choices().to_vec() } else { field.choices() };
+    listed.into_iter().map(choice).collect()
+}
+
+/// Whether the values of a list are chosen from checkboxes.
+fn has_checkboxes(field: &FormField<'_>) -> bool {
+    (1..=CHECKBOXES_MAX).contains(&field.item_choices().len())
 }
 
 /// How a list is written, and what may be in it.
@@ -171,6 +187,7 @@ fn purposes(field: &FormField<'_>, has_login: bool) -> (&'static str, &'static s
     let of_kind = match field.kind() {
         AttributeKind::Integer => ("numeric", None),
         AttributeKind::Number => ("decimal", None),
+        AttributeKind::List { .. } if has_checkboxes(field) => ("text", Some("Choose all that apply.".to_owned())),
         AttributeKind::List { .. } => ("text", Some(list_hint(field.item_choices()))),
         AttributeKind::Text { .. } | AttributeKind::Boolean => ("text", None),
     };

@@ -161,7 +161,7 @@ async fn only_a_form_of_a_page_that_this_browser_got_signs_up() {
     };
     let large = format!("{}&userProfile.inviteCode={}", form(&token), "x".repeat(70_000));
     let many = (0..200).fold(form(&token), |form, number| format!("{form}&a{number}=b"));
-    let twice = format!("{}&userProfile.email=a", form(&token));
+    let twice = format!("{}&password=a", form(&token));
     let media_type = "application/x-www-form-urlencoded";
     for (body, cookie, media_type) in [
         (form("other"), cookie.as_str(), media_type),
@@ -263,4 +263,60 @@ async fn the_page_after_a_mail_names_the_address_of_the_form_where_it_has_one() 
     service.behave(sets(&json!({ "lastName": "Haddad", "email": "hook@home.example" })));
     let of_hook = sent("noor").await;
     assert!(of_hook.contains("We have sent you a mail.") && !of_hook.contains("home.example"), "{of_hook}");
+}
+
+#[tokio::test]
+async fn the_values_of_a_list_are_chosen_with_checkboxes_and_stay_chosen_when_the_form_is_refused() {
+    let world = World::start().await;
+    let enrollment = Enrollment::new(&world).await;
+    let listed = ["red", "green, light", "blue"];
+    let colours = json!({
+        "title": "Colours", "type": "array", "required": true, "items": { "type": "string", "enum": listed },
+    });
+    let size = json!({ "title": "Size", "type": "string", "enum": ["S", "M"] });
+    define(&world, &json!({ "colours": colours, "size": size })).await;
+    let attribute = |name: &str, required| json!({ "name": name, "label": name, "required": required });
+    let attributes = json!([
+        attribute("email", true),
+        attribute("firstName", true),
+        attribute("lastName", true),
+        attribute("colours", true),
+        attribute("size", false),
+    ]);
+    enrollment.set(&json!({ "profileAttributes": attributes })).await;
+    let path = format!("/signup/{}", enrollment.policy);
+    let page = world.send("GET", &path, &[], b"").await;
+    let html = page.text();
+    assert_eq!(html.matches(r#"name="userProfile.colours" type="checkbox""#).count(), 3, "{html}");
+    assert!(html.contains("<legend>colours</legend>") && !html.contains(" checked"), "{html}");
+    assert!(html.contains(r#"<select id="userProfile.size""#), "one of several stays a list: {html}");
+    let noor = |more: &[(&'static str, &'static str)]| {
+        let mut fields = NOOR.to_vec();
+        fields.retain(|(name, _)| *name != "userProfile.inviteCode");
+        fields.extend(more);
+        fields
+    };
+    let (light, blue) = (("userProfile.colours", "green, light"), ("userProfile.colours", "blue"));
+    let none = submit(&world, &path, &page, &noor(&[])).await;
+    let text = none.text();
+    assert!(none.status == 400 && text.contains(r#"id="userProfile.colours-error">The field cannot be left blank"#));
+    assert!(text.contains(r##"<a href="#userProfile.colours">"##) && text.contains(r#"aria-invalid="true""#), "{text}");
+    // Of another field the password is none, so that the form is refused.
+    let mut wrong = noor(&[light, blue]);
+    wrong.retain(|(name, _)| *name != "password");
+    let refused = submit(&world, &path, &none, &wrong).await;
+    let text = refused.text();
+    assert_eq!((refused.status.as_u16(), text.matches(" checked").count()), (400, 2), "{text}");
+    for value in ["green, light", "blue"] {
+        assert!(text.contains(&format!(r#"value="{value}" checked"#)), "{value}: {text}");
+    }
+    for more in [("userProfile.colours", "pink"), ("userProfile.email", "other@partner.example")] {
+        let refused = submit(&world, &path, &refused, &noor(&[light, more])).await;
+        assert!(refused.status == 400 && refused.text().contains(&format!("{}-error", more.0)), "{}", refused.text());
+    }
+    let twice = submit(&world, &path, &refused, &noor(&[light, ("password", "Other-7-harbour")])).await;
+    assert_eq!(twice.status, 400, "only fields may be there several times: {}", twice.text());
+    let done = submit(&world, &path, &refused, &noor(&[light, blue])).await;
+    assert_eq!(done.status, 200, "{}", done.text());
+    assert_eq!(enrollment.user(LOGIN).await.unwrap()["profile"]["colours"], json!(["green, light", "blue"]));
 }
