@@ -2,7 +2,7 @@
 // along. axe-core looks at every page on the way.
 
 import assert from "node:assert/strict";
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, createHmac, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
@@ -21,6 +21,7 @@ const BRAND = "Northwind & Sons";
 const INVITATION = "SPRING-44";
 const EXPIRED = "This invitation has expired.";
 const NO_NUMBER = "An employee number has digits only.";
+const TELEPHONY_HOOK = "com.okta.telephony.provider";
 const OLD_PASSWORD = "U*U";
 /** As long as no line of a phone. */
 const LONG_LOGIN = "wilhelmina.featherstonehaugh-montgomery@research-and-development.partners.example";
@@ -46,6 +47,7 @@ before(async () => {
   const hook = { hookUrl: service.url, hookSecret: "interop-service-secret" };
   world = await provision({ ...server, ...hook, redirectUri: application.redirectUri });
   await call("POST", "/api/v1/inlineHooks", hookOf(PASSWORD_HOOK, "Old passwords"));
+  await call("POST", "/api/v1/inlineHooks", hookOf(TELEPHONY_HOOK, "Passcodes"));
   await letPeopleSignUp();
   chromium = startChromium();
 });
@@ -64,6 +66,10 @@ function answer({ eventType, requestType, data }) {
   if (eventType === PASSWORD_HOOK) {
     const credential = data.context.credential.password === OLD_PASSWORD ? "VERIFIED" : "UNVERIFIED";
     return { commands: [{ type: "com.okta.action.update", value: { credential } }] };
+  }
+  if (eventType === TELEPHONY_HOOK) {
+    const value = [{ status: "SUCCESSFUL", provider: "INTEROP" }];
+    return { commands: [{ type: "com.okta.telephony.action", value }] };
   }
   if (eventType !== REGISTRATION_HOOK) return {};
   if (requestType === "progressive.profile") {
@@ -397,3 +403,87 @@ for (const [what, { title, create, lifecycle, member, name }] of Object.entries(
     assert.equal(await arrived(page), user.id);
   });
 }
+
+/** A user with a password; `add` adds a factor. */
+async function userWithFactors(login) {
+  const password = "Lantern-7-harbour";
+  const profile = { login, email: login, firstName: "Mei", lastName: "Tanaka" };
+  const { id } = await call("POST", "/api/v1/users?activate=true", { profile, credentials: { password: { value: password } } });
+  const add = (factor, query = "") => call("POST", `/api/v1/users/${id}/factors${query}`, factor);
+  return { id, login, password, add };
+}
+
+const phone = { factorType: "sms", provider: "OKTA", profile: { phoneNumber: "+12025550164" } };
+
+/** The code that an authenticator app shows, so many seconds from now (RFC 6238). */
+function codeOfApp(sharedSecret, seconds = 0) {
+  const bits = [...sharedSecret].map((it) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(it).toString(2).padStart(5, "0")).join("");
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+  const step = Buffer.alloc(8);
+  step.writeBigUInt64BE(BigInt(Math.floor((Date.now() / 1000 + seconds) / 30)));
+  const tag = createHmac("sha1", key).update(step).digest();
+  const number = tag.readUInt32BE(tag[19] & 15) & 0x7fffffff;
+  return String(number % 1_000_000).padStart(6, "0");
+}
+
+const another = (code) => (code === "111111" ? "222222" : "111111");
+
+test("a user enters the code that the hook has brought to the phone", async () => {
+  const user = await userWithFactors(`phone.${LONG_LOGIN}`);
+  await user.add(phone, "?activate=true");
+  const page = await chromium.newPage();
+  await page.runScripts(false);
+  const look = lookOf(page);
+  const { url, arrived } = authorization();
+  await page.go(url);
+  await shown(page, "Sign in", { withScripts: false });
+  await signIn(page, user);
+  await shown(page, "Enter the code");
+  await focused(page, "passcode");
+  const text = await page.evaluate("document.body.innerText");
+  assert.ok(text.includes("ending in 64") && text.includes(user.login) && !text.includes("5550164"), text);
+  await page.click("button.link[name=ask]");
+  await page.until("document.body.innerText.includes('You asked for a code a moment ago')");
+  await look("second-factor-too-soon");
+  const [{ document }] = calls(TELEPHONY_HOOK).slice(-1);
+  const { otpCode } = document.data.messageProfile;
+  await fillIn(page, { passcode: another(otpCode) });
+  await submit(page);
+  await page.until("document.body.innerText.includes('The code is wrong')");
+  await shown(page, "Error: Enter the code");
+  const { gap, ...field } = await fieldOf(page, "passcode");
+  assert.deepEqual(field, { text: "Enter the newest code.", isNextTo: true, isTold: true, isInvalid: "true" });
+  await look("second-factor-refused");
+  await fillIn(page, { passcode: otpCode });
+  await submit(page);
+  assert.equal(await arrived(page), user.id);
+});
+
+test("a user with several factors chooses the authenticator app", async () => {
+  const user = await userWithFactors("app@partners.example");
+  await user.add(phone, "?activate=true");
+  const factor = await user.add({ factorType: "token:software:totp", provider: "GOOGLE" });
+  const { sharedSecret } = factor._embedded.activation;
+  const activate = `/api/v1/users/${user.id}/factors/${factor.id}/lifecycle/activate`;
+  await call("POST", activate, { passCode: codeOfApp(sharedSecret, -30) });
+  const before = calls(TELEPHONY_HOOK).length;
+  const page = await chromium.newPage();
+  const look = lookOf(page);
+  const { url, arrived } = authorization();
+  await page.go(url);
+  await shown(page, "Sign in");
+  await signIn(page, user);
+  await shown(page, "Choose how to get the code");
+  await look("factor-choice");
+  await page.click(`button[value=${JSON.stringify(factor.id)}]`);
+  await shown(page, "Enter the code");
+  await look("second-factor-app");
+  await page.click("button.link[name=state]");
+  await shown(page, "Choose how to get the code");
+  await page.click(`button[value=${JSON.stringify(factor.id)}]`);
+  await shown(page, "Enter the code");
+  await fillIn(page, { passcode: codeOfApp(sharedSecret) });
+  await submit(page);
+  assert.equal(await arrived(page), user.id);
+  assert.equal(calls(TELEPHONY_HOOK).length, before, "nobody was sent a message");
+});

@@ -18,6 +18,7 @@ use super::{
     failure::Failure,
     flow::{Flow, FlowChoice},
     old_system, order,
+    passcodes::{self, Phones},
     registration::{DevHook, Registration, associate},
     saml::{self, DevSamlApp},
     shown::{FlowScreen, Issued, Screen, was_service_asked},
@@ -49,6 +50,10 @@ pub(crate) struct Demonstration {
     pub(crate) saml: Registration,
     /// The password import hook.
     pub(crate) password_import: Registration,
+    /// The telephony hook.
+    pub(crate) telephony: Registration,
+    /// The phones of its users.
+    pub(crate) phones: Phones,
     /// The SAML app, once it is set up.
     pub(crate) saml_app: OnceLock<DevSamlApp>,
     /// The registration hook.
@@ -86,6 +91,7 @@ impl Demonstration {
             DevHook::Saml => &self.saml,
             DevHook::SignUp => &self.sign_up,
             DevHook::PasswordImport => &self.password_import,
+            DevHook::Telephony => &self.telephony,
         }
     }
 
@@ -116,11 +122,12 @@ impl Demonstration {
             Err(error) => screen.no_sign_up(&error),
         }
         let old_system = old_system::set_up(self.client, admin_token, &self.password_import).await;
+        let phones = passcodes::set_up(self.client, admin_token, &self.telephony, &self.user_password).await;
         // A declaration or an app that the user has changed may not fit; the other flows do not need it.
         match self.flow.hook() {
             DevHook::Order => screen.hook(&order_hook?, &self.order),
             DevHook::Saml => screen.hook(&saml_hook?, &self.saml),
-            DevHook::Token | DevHook::SignUp | DevHook::PasswordImport => {
+            DevHook::Token | DevHook::SignUp | DevHook::PasswordImport | DevHook::Telephony => {
                 screen.hook(&hook_id, &self.registration);
                 if let Err(error) = order_hook {
                     screen.no_order(&error);
@@ -172,6 +179,7 @@ impl Demonstration {
         if self.flow.flows().len() > 1 {
             self.saml_step(platform, &mut witnessed, log, screen).await?;
             self.old_system_step(platform, old_system, log, screen).await;
+            self.telephony_step(platform, phones, log, screen).await;
             screen.failures(&failures);
         }
         // What a service leaves alone is a failure when it leaves everything alone.
@@ -235,6 +243,27 @@ impl Demonstration {
         // Its events are not shown again after the demonstration.
         let _ = newest_invocation(log);
         screen.migrated(&migrated);
+    }
+
+    /// A sign-in with a passcode, in one line, on which the result of the token flows does not depend.
+    async fn telephony_step(
+        &self,
+        platform: &Arc<Platform>,
+        set_up: Result<(), Error>,
+        log: &mut Log,
+        screen: &Screen,
+    ) {
+        let signed_in = match set_up {
+            Ok(()) => {
+                let admin_token = self.admin_token.expose();
+                passcodes::sign_in(self.client, admin_token, &self.user_password, &self.phones).await
+            }
+            Err(error) => Err(error),
+        };
+        platform.log().flush().await;
+        // Its events are not shown again after the demonstration.
+        let _ = newest_invocation(log);
+        screen.second_factor(&signed_in);
     }
 
     /// Shows an invocation and the tokens that were issued after it.

@@ -17,6 +17,7 @@ mod old_system;
 mod one_line;
 mod order;
 mod pages;
+mod passcodes;
 mod phone;
 mod ready;
 mod registration;
@@ -52,6 +53,7 @@ use self::{
     demonstration::Demonstration,
     flow::FlowChoice,
     pages::Pages,
+    passcodes::Phones,
     registration::{DevHook, Registration, SecretPlace, Unusable, parse_timeout},
     secrets::DevSecrets,
     shown::Screen,
@@ -146,8 +148,7 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
         let random = (&secrets.service_authorization, place.clone());
         Registration::new(hook, uri.unwrap_or_default(), headers, random, options.timeout)
     };
-    let [mut registration, mut order, mut saml, mut sign_up, mut password_import] =
-        [DevHook::Token, DevHook::Order, DevHook::Saml, DevHook::SignUp, DevHook::PasswordImport].map(register);
+    let mut registrations = DevHook::ALL.map(register);
     let pages = Pages::default();
 
     let (witnessed_in, witnessed) = mpsc::channel(WITNESSED_MAX);
@@ -179,7 +180,8 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
 
     let world = provision::demonstration(&server.platform, &secrets.provisioned()).await?;
     provision::host_token(&server.platform, "Development host", &secrets.host_token, &[order::POINT.parse()?]).await?;
-    start_sample_service([&mut registration, &mut order, &mut saml, &mut sign_up, &mut password_import]).await?;
+    let phones = start_sample_service(&mut registrations, options.json).await?;
+    let [registration, order, saml, sign_up, password_import, telephony] = registrations;
     let mut log = server.platform.log().subscribe();
     let base_url = format!("http://{}", server.address);
     let demonstration = Arc::new(Demonstration {
@@ -198,6 +200,8 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
         order,
         saml,
         password_import,
+        telephony,
+        phones,
         saml_app: OnceLock::new(),
         sign_up,
         signing_up: OnceLock::new(),
@@ -227,9 +231,9 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Starts the service of the hooks that call none of the user: the token, the order, the SAML, the registration and the password import
-/// hook.
-async fn start_sample_service(hooks: [&mut Registration; 5]) -> Result<(), Error> {
+/// Starts the service of the hooks that call none of the user, in the order of [`DevHook::ALL`]. Answers with the phones that it brings
+/// messages to.
+async fn start_sample_service(hooks: &mut [Registration; 6], json: bool) -> Result<Phones, Error> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = format!("http://{}", listener.local_addr()?);
     let paths = [
@@ -238,17 +242,19 @@ async fn start_sample_service(hooks: [&mut Registration; 5]) -> Result<(), Error
         sample_service::SAML_PATH,
         sample_service::SIGN_UP_PATH,
         sample_service::PASSWORD_PATH,
+        sample_service::TELEPHONY_PATH,
     ];
-    let secrets = hooks.each_ref().map(|hook| hook.secret.clone());
-    for (hook, path) in hooks.into_iter().zip(paths).filter(|(hook, _)| hook.uri.is_empty()) {
+    let (secrets, phones) = (hooks.each_ref().map(|hook| hook.secret.clone()), Phones::new(json));
+    let brought = phones.clone();
+    for (hook, path) in hooks.iter_mut().zip(paths).filter(|(hook, _)| hook.uri.is_empty()) {
         hook.uri = format!("{address}{path}");
     }
     tokio::spawn(async move {
-        if let Err(error) = sample_service::serve(listener, secrets).await {
+        if let Err(error) = sample_service::serve(listener, secrets, brought).await {
             tracing::error!(%error, "dev.sample_service ended");
         }
     });
-    Ok(())
+    Ok(phones)
 }
 
 fn hint_about_port(error: Error, options: &Options) -> Error {

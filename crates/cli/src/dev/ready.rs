@@ -10,6 +10,7 @@ use super::{
     demonstration::{Demonstration, SCOPE},
     old_system::TO_MIGRATE,
     order, pages,
+    passcodes::TO_TRY,
     registration::{DevHook, Registration, SecretPlace},
     service_provider,
     shown::Screen,
@@ -25,6 +26,7 @@ fn example_hook(hook: DevHook) -> &'static str {
         DevHook::Saml => "--flow saml --hook http://127.0.0.1:3000/hooks/saml",
         DevHook::SignUp => "--flow both",
         DevHook::PasswordImport => "--hook http://127.0.0.1:3000/hooks/password",
+        DevHook::Telephony => "--hook http://127.0.0.1:3000/hooks/telephony",
     }
 }
 
@@ -40,7 +42,7 @@ impl Screen {
         let authorize = format!("{base}{}", code_flow.authorize_path(COPIED_STATE, COPIED_VERIFIER, &[]));
         let exchange = exchange_command(demonstration, "CODE", COPIED_VERIFIER);
         let sign_in = format!("{base}{}", pages::SIGN_IN_PATH);
-        let migrate = format!("{sign_in}?login={}", TO_MIGRATE.login);
+        let [migrate, with_phone] = [TO_MIGRATE.login, TO_TRY.login].map(|login| format!("{sign_in}?login={login}"));
         let saml = demonstration.saml_app.get();
         let saml_sign_on = format!("{base}{}", service_provider::SIGN_ON_PATH);
         let sign_up = demonstration.signing_up.get().map(|it| format!("{base}{}", it.page));
@@ -80,6 +82,7 @@ impl Screen {
                     "users": world.user_logins,
                     "userPassword": password,
                     "userToMigrate": { "login": TO_MIGRATE.login, "oldPassword": TO_MIGRATE.password },
+                    "userWithPhone": TO_TRY.login,
                     "signInUrl": sign_in,
                     "samlSignOnUrl": saml.map(|_| &saml_sign_on),
                     "samlMetadataUrl": saml.map(|app| &app.metadata_url),
@@ -119,9 +122,9 @@ impl Screen {
         let commands = commands.into_iter().map(|(what, command)| (what.to_owned(), command));
         let saml = saml.map(|_| (saml_sign_on_text(login), saml_sign_on));
         let sign_up = sign_up.map(|url| (sign_up_text(), url));
-        let password_import = (password_import_text(), migrate);
+        let hooks = [(password_import_text(), migrate), (telephony_text(), with_phone)];
         let ask = ask.map(|command| (ask_text(), command));
-        let pages = [code_flow].into_iter().chain(saml).chain(sign_up).chain([password_import]).chain(ask);
+        let pages = [code_flow].into_iter().chain(saml).chain(sign_up).chain(hooks).chain(ask);
         for (what, command) in commands.chain(pages) {
             println!("  {FAINT}# {what}{FAINT:#}\n  {command}");
         }
@@ -151,6 +154,15 @@ fn password_import_text() -> String {
         "password import: open this in a browser and sign in as {} with the old password `{}`; the sample service verifies it once, and \
          the log below says so",
         TO_MIGRATE.login, TO_MIGRATE.password
+    )
+}
+
+/// What a sign-in with a phone shows.
+fn telephony_text() -> String {
+    format!(
+        "telephony: open this in a browser and sign in as {} with the password above; the sample service brings the passcode to the phone, \
+         which is this terminal",
+        TO_TRY.login
     )
 }
 

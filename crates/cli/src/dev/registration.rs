@@ -9,7 +9,7 @@ use tenterhook_management::provision::DemonstrationOrg;
 
 use super::{
     client::{Client, Refused},
-    old_system, order,
+    old_system, order, passcodes,
 };
 use crate::Error;
 
@@ -47,11 +47,14 @@ pub(crate) enum DevHook {
     SignUp,
     /// The one of users whose passwords are in an old system.
     PasswordImport,
+    /// The one that brings passcodes to phones.
+    Telephony,
 }
 
 impl DevHook {
     /// All of them.
-    pub(crate) const ALL: [Self; 5] = [Self::Token, Self::Order, Self::Saml, Self::SignUp, Self::PasswordImport];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Token, Self::Order, Self::Saml, Self::SignUp, Self::PasswordImport, Self::Telephony];
 
     /// Its name in the org.
     pub(crate) fn name(self) -> &'static str {
@@ -61,6 +64,7 @@ impl DevHook {
             Self::Saml => "Development SAML hook",
             Self::SignUp => "Development registration hook",
             Self::PasswordImport => "Development password import hook",
+            Self::Telephony => "Development telephony hook",
         }
     }
 
@@ -71,6 +75,7 @@ impl DevHook {
             Self::Saml => "com.okta.saml.tokens.transform",
             Self::SignUp => "com.okta.user.pre-registration",
             Self::PasswordImport => old_system::TYPE,
+            Self::Telephony => passcodes::TYPE,
         }
     }
 
@@ -82,13 +87,14 @@ impl DevHook {
             Self::Saml => "SAML hook",
             Self::SignUp => "registration hook",
             Self::PasswordImport => "password import hook",
+            Self::Telephony => "telephony hook",
         }
     }
 
     /// The policy with which it is made; later ones are the user's.
     fn first_policy(self) -> Value {
         match self {
-            Self::Token | Self::Saml | Self::SignUp | Self::PasswordImport => json!({}),
+            Self::Token | Self::Saml | Self::SignUp | Self::PasswordImport | Self::Telephony => json!({}),
             Self::Order => order::first_policy(),
         }
     }

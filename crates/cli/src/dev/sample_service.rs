@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use super::{
     old_system,
     order::POINT,
+    passcodes::Phones,
     registration::Header,
     sign_up::{CODE, DIVISION, DIVISIONS, KNOWN_CODE},
 };
@@ -26,21 +27,25 @@ pub(crate) const SAML_PATH: &str = "/hooks/saml";
 pub(crate) const SIGN_UP_PATH: &str = "/hooks/registration";
 /// The path of password import hook calls.
 pub(crate) const PASSWORD_PATH: &str = "/hooks/password";
+/// The path of telephony hook calls.
+pub(crate) const TELEPHONY_PATH: &str = "/hooks/telephony";
 /// The claim that the service adds to access tokens, and the attribute that it adds to assertions.
 pub(crate) const CLAIM: &str = "tier";
 
-/// Serves on `listener` until the process ends. Callers must send the header of their hook: the token, order, SAML, registration or
-/// password import hook.
+/// Serves on `listener` until the process ends. Callers must send the header of their hook: the token, order, SAML, registration password
+/// import or telephony hook. Messages are brought to `phones`.
 pub(crate) async fn serve(
     listener: TcpListener,
-    [token, order, saml, sign_up, password]: [Header; 5],
+    [token, order, saml, sign_up, password, telephony]: [Header; 6],
+    phones: Phones,
 ) -> std::io::Result<()> {
     let router = Router::new()
         .route(TOKEN_PATH, post(answer_token).with_state(token))
         .route(ORDER_PATH, post(answer_order).with_state(order))
         .route(SAML_PATH, post(answer_saml).with_state(saml))
         .route(SIGN_UP_PATH, post(answer_sign_up).with_state(sign_up))
-        .route(PASSWORD_PATH, post(answer_password).with_state(password));
+        .route(PASSWORD_PATH, post(answer_password).with_state(password))
+        .route(TELEPHONY_PATH, post(answer_telephony).with_state((telephony, phones)));
     axum::serve(listener, router).await
 }
 
@@ -171,5 +176,18 @@ async fn answer_password(
     let (username, password) = (typed("username").unwrap_or_default(), typed("password").unwrap_or_default());
     let credential = if old_system::knows(username, password) { "VERIFIED" } else { "UNVERIFIED" };
     let command = json!({ "type": "com.okta.action.update", "value": { "credential": credential } });
+    Ok(Json(json!({ "commands": [command], "debugContext": { "service": "sample" } })))
+}
+
+/// Brings the message to the phone.
+async fn answer_telephony(
+    State((secret, phones)): State<(Header, Phones)>,
+    headers: HeaderMap,
+    Json(request): Json<Value>,
+) -> Result<Json<Value>, StatusCode> {
+    check(&secret, &headers)?;
+    phones.receive(request.pointer("/data/messageProfile").unwrap_or(&Value::Null));
+    let report = json!({ "status": "SUCCESSFUL", "provider": "SAMPLE" });
+    let command = json!({ "type": "com.okta.telephony.action", "value": [report] });
     Ok(Json(json!({ "commands": [command], "debugContext": { "service": "sample" } })))
 }

@@ -540,10 +540,12 @@ pub(super) fn mail(json: bool, mail: &Mail, link: &str, page: &str) {
 /// Shows a message with a passcode that would be sent to a phone.
 pub(super) fn passcode(json: bool, message: &PasscodeMessage<'_>) {
     let (to, text) = (message.to.as_e164(), message.text.text.expose());
-    let (channel, what) = match message.channel {
-        PasscodeChannel::Sms => ("SMS", "SMS"),
-        PasscodeChannel::Voice => ("CALL", "Call"),
-    };
+    self::message(json, message.channel == PasscodeChannel::Sms, to, text);
+}
+
+/// Shows a message that somebody has brought to a phone.
+pub(super) fn message(json: bool, is_text: bool, to: &str, text: &str) {
+    let (channel, what) = if is_text { ("SMS", "SMS") } else { ("CALL", "Call") };
     if json {
         return print_step("passcode", None, json!({ "channel": channel, "to": to, "text": text }));
     }

@@ -71,8 +71,9 @@ fn the_demonstration_shows_every_step_and_a_second_start_uses_everything_again()
     assert_eq!(status, 0, "{first:?}");
     let names: Vec<_> = first.iter().map(|step| step["step"].as_str().unwrap()).collect();
     let of_flow = ["request", "answer", "claims", "timings", "event", "token"];
-    assert_eq!(names, [&["hook"][..], &of_flow, &of_flow, &["saml", "passwordImport"]].concat());
+    assert_eq!(names, [&["hook"][..], &of_flow, &of_flow, &["saml", "passwordImport", "telephony"]].concat());
     assert_eq!(step(&first, "passwordImport")["imported"], true, "{first:?}");
+    assert_eq!(step(&first, "telephony")["signedIn"], true, "{first:?}");
     assert_eq!(step(&first, "request")["headers"]["authorization"], "••••", "the secret is masked");
     assert_eq!(step(&first, "request")["body"]["eventType"], "com.okta.oauth2.tokens.transform");
     assert_eq!(step(&first, "claims")["outcome"], "APPLIED");
@@ -83,6 +84,7 @@ fn the_demonstration_shows_every_step_and_a_second_start_uses_everything_again()
     let (status, second) = once(&arguments);
     assert_eq!(status, 0);
     assert_eq!(step(&first, "hook")["id"], step(&second, "hook")["id"]);
+    assert_eq!(step(&second, "telephony")["signedIn"], true, "nobody waits for the next passcode: {second:?}");
     assert_eq!(step(&first, "token")["claims"]["cid"], step(&second, "token")["claims"]["cid"]);
 }
 

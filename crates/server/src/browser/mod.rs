@@ -12,6 +12,7 @@ pub(crate) mod pages;
 pub(crate) mod query;
 pub(crate) mod request;
 mod reset_password;
+mod second_factor;
 pub(crate) mod session_token;
 pub(crate) mod sign_in;
 

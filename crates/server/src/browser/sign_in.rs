@@ -25,6 +25,7 @@ use super::{
     form::{ATTRIBUTE_PREFIX, Field, FormMessage, Input},
     pages::{SignIn, page},
     request::{RequestProblem, form_bytes, taken_apart},
+    second_factor::{AGAIN, SigningIn, StepForm},
     see_other,
 };
 use crate::{App, accept::Tasks, error::ApiError, to_its_end::committed};
@@ -153,6 +154,18 @@ pub(crate) async fn submitted(
     request: Request,
 ) -> Result<Response, SignInError> {
     let PageForm { tasks, form, previous } = PageForm::read(&caller, request, RequestProblem::SignInExpired).await?;
+    if form.get(AGAIN).is_some() {
+        return Ok(sign_in_page(&app, &caller, &purpose, "", None));
+    }
+    let csrf = Secret::new(form.get("csrf").unwrap_or_default());
+    if let Some(step) = StepForm::of(&form) {
+        let going_on = |commitment: Arc<Commitment>| async move {
+            let (org, caller, purpose) = (&*org, &caller, &purpose);
+            let signing_in = SigningIn { app: &app, org, caller, purpose, csrf: &csrf, commitment: &commitment };
+            signing_in.submitted(&step, previous.as_ref()).await
+        };
+        return Ok(committed(tasks, going_on).await);
+    }
     let login = form.get("login").unwrap_or_default().to_owned();
     let password = Secret::new(form.get("password").unwrap_or_default());
     let (no_login, no_password) = (login.is_empty(), password.expose().is_empty());
@@ -174,10 +187,14 @@ pub(crate) async fn submitted(
                 SESSION.set(&mut response, &caller, session.expose());
                 return response;
             }
+            Ok(SignedIn::NeedsFactor(step)) => {
+                let (org, caller, purpose) = (&*org, &caller, &purpose);
+                let signing_in = SigningIn { app: &app, org, caller, purpose, csrf: &csrf, commitment: &commitment };
+                return signing_in.begun(&step).await;
+            }
             Ok(SignedIn::No) => SignInFailure::Wrong,
             Ok(SignedIn::TooManyAttempts) => SignInFailure::TooManyAttempts,
-            // The page cannot ask for the factor.
-            Ok(SignedIn::Busy | SignedIn::NeedsFactor(_)) => SignInFailure::Busy,
+            Ok(SignedIn::Busy) => SignInFailure::Busy,
             Err(error) => return ApiError::from(error).into_response(),
         };
         sign_in_page(&app, &caller, &purpose, &login, Some(why))
@@ -196,13 +213,15 @@ pub(crate) enum SignInFailure {
     TooManyAttempts,
     /// Too many users sign in at present.
     Busy,
+    /// The second step was finished already, or took too long.
+    Expired,
 }
 
 impl SignInFailure {
     fn status(self) -> StatusCode {
         match self {
             Self::Missing { .. } => StatusCode::BAD_REQUEST,
-            Self::Wrong => StatusCode::UNAUTHORIZED,
+            Self::Wrong | Self::Expired => StatusCode::UNAUTHORIZED,
             Self::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -216,6 +235,7 @@ impl SignInFailure {
             Self::TooManyAttempts => {
                 "There were too many attempts to sign in with this username. Try again in five minutes."
             }
+            Self::Expired => "This sign-in took too long, or was finished already. Sign in again.",
             Self::Busy => "Too many people are signing in at present. Try again in a moment.",
         }
     }

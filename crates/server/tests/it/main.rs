@@ -23,6 +23,7 @@ mod harness;
 mod hook_keys;
 mod host_tokens;
 mod hosted_pages;
+mod hosted_second_factor;
 mod inline_hooks;
 mod invocations;
 mod limits;
