@@ -37,8 +37,8 @@ pub struct User {
 /// What the store counts of a user's sign-ins. It is read with the user; a change of the user does not write it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SignInCounts {
-    /// How often the user got another password, or lost the access that there was. What was proven by a password before that is not
-    /// proven any more.
+    /// How often the user got another password, another status than [`UserStatus::Active`], or an active factor, or lost the access that
+    /// there was. What was proven by a password before that is not proven any more.
     pub proofs_ended: i64,
     /// Wrong passwords since the last right one, the last password and the last change of the status.
     pub wrong_passwords: i64,

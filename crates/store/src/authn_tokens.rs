@@ -1,8 +1,9 @@
-//! Tokens of primary authentication. That only one of several concurrent uses counts is decided by the database.
+//! Tokens of primary authentication. That only one of several concurrent uses counts is decided by the database. A token works for as
+//! long as what its user had proven counts ([`SignInCounts::proofs_ended`](tenterhook_model::SignInCounts)).
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _,
+    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _, QueryTrait as _,
     sea_query::{Expr, ExprTrait as _, SimpleExpr},
 };
 use tenterhook_contract::{
@@ -13,7 +14,10 @@ use tenterhook_model::{AuthnPurpose, AuthnToken, User, VerifiedFactor};
 
 use crate::{
     Lapsed, Redeemed, Store, StoreError,
-    entity::authn_token::{ActiveModel, Column, Entity, Model},
+    entity::{
+        authn_token::{ActiveModel, Column, Entity, Model},
+        user,
+    },
     single_use_links::redeem,
     standing::user_lapsed,
     store::parse,
@@ -104,6 +108,12 @@ impl Store {
     ) -> Result<Redeemed, StoreError> {
         let transaction = self.connections.writer.begin().await?;
         let this = working(&token.org_id, &token.token_sha256, token.purpose, now);
+        // Before the change, which ends what the user had proven. Whoever ends it meanwhile changes the user or removes the token.
+        if Entity::find().filter(this).one(&transaction).await?.is_none() {
+            transaction.rollback().await;
+            return Ok(Redeemed::Gone);
+        }
+        let this = unexpired(&token.org_id, &token.token_sha256, token.purpose, now);
         let redeemed = redeem::<Entity>(&transaction, this, user).await?;
         if redeemed != Redeemed::Done {
             transaction.rollback().await;
@@ -145,7 +155,12 @@ fn token_of(org: &OrgId, purpose: AuthnPurpose, row: Model) -> Result<AuthnToken
     })
 }
 
-async fn insert(connection: &impl ConnectionTrait, token: &AuthnToken) -> Result<(), DbErr> {
+/// Adds a token. What its user has proven by now counts; the user is locked.
+pub(crate) async fn insert(connection: &impl ConnectionTrait, token: &AuthnToken) -> Result<(), DbErr> {
+    let proofs_ended = user::Entity::find_by_id((token.org_id.to_string(), token.user_id.to_string()))
+        .select_only()
+        .column(user::Column::ProofsEnded);
+    let proofs_ended: Option<i64> = proofs_ended.into_tuple().one(connection).await?;
     let row = ActiveModel {
         org_id: Set(token.org_id.to_string()),
         token_sha256: Set(token.token_sha256.clone()),
@@ -156,12 +171,25 @@ async fn insert(connection: &impl ConnectionTrait, token: &AuthnToken) -> Result
         factor_type: Set(token.factor.map(|factor| factor.factor_type.as_str().to_owned())),
         factor_us: Set(token.factor.map(|factor| factor.at.as_micros())),
         challenged: Set(token.challenged.as_ref().map(ToString::to_string)),
+        proofs_ended: Set(proofs_ended),
     };
     Entity::insert(row).exec_without_returning(connection).await.map(drop)
 }
 
-/// The condition of a token that works.
+/// The condition of a token that works: it has not expired, and what its user had proven still counts. Nodes of the build before do not
+/// write what that was.
 pub(crate) fn working(org: &OrgId, token_sha256: &str, purpose: AuthnPurpose, now: Timestamp) -> SimpleExpr {
+    let counted = user::Entity::find()
+        .select_only()
+        .column(user::Column::ProofsEnded)
+        .filter(user::Column::OrgId.eq(org.as_str()))
+        .filter(Expr::col((user::Entity, user::Column::Id)).equals((Entity, Column::UserId)));
+    let counts = Column::ProofsEnded.is_null().or(Column::ProofsEnded.in_subquery(counted.into_query()));
+    unexpired(org, token_sha256, purpose, now).and(counts)
+}
+
+/// The condition of a token that has not expired.
+fn unexpired(org: &OrgId, token_sha256: &str, purpose: AuthnPurpose, now: Timestamp) -> SimpleExpr {
     let this = Column::OrgId.eq(org.as_str()).and(Column::TokenSha256.eq(token_sha256));
     this.and(Column::Purpose.eq(purpose.as_str())).and(Column::ExpiresUs.gt(now.as_micros()))
 }

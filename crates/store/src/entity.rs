@@ -576,6 +576,7 @@ pub(crate) mod authn_token {
         pub(crate) factor_type: Option<String>,
         pub(crate) factor_us: Option<i64>,
         pub(crate) challenged: Option<String>,
+        pub(crate) proofs_ended: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

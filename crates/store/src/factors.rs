@@ -1,5 +1,6 @@
 //! Factors of users and the passcodes of their phones. That only one of several concurrent uses of a code counts, and how often codes are
-//! tried and sent, is decided by the database. Every transaction writes the row of the factor before those of its codes.
+//! tried and sent, is decided by the database. Every transaction writes the row of the user before that of the factor, and that
+//! before those of its codes. When a factor becomes active, what its user has proven by the password alone ends.
 
 use sea_orm::{
     ActiveValue::Set,
@@ -23,8 +24,10 @@ use crate::{
         factor_code,
     },
     keyring::SecretOwner,
+    pool::Transaction,
     store::{duplicate, missing, parse},
     unverified_users::note_given,
+    user_access::end_proofs,
 };
 
 /// Name of the secret of an authenticator app.
@@ -65,6 +68,9 @@ impl Store {
     pub async fn insert_factor(&self, factor: &Factor, code: Option<&FactorCode>) -> Result<(), StoreError> {
         let row = self.factor_row(factor, code.is_some())?;
         let transaction = self.connections.writer.begin().await?;
+        if factor.status == FactorStatus::Active {
+            end_proofs(&transaction, &factor.org_id, &factor.user_id).await?;
+        }
         if let Err(error) = Entity::insert(row).exec_without_returning(&transaction).await {
             transaction.rollback().await;
             let is_duplicate = matches!(error.sql_err(), Some(sea_orm::SqlErr::UniqueConstraintViolation(_)));
@@ -246,6 +252,7 @@ impl Store {
         }
         let Some(hash) = right else { return Ok(false) };
         let transaction = self.connections.writer.begin().await?;
+        end_if_pending(&transaction, factor).await?;
         let is_proven = proven(factor, now).exec(&transaction).await?.rows_affected == 1;
         let used = working.and(Code::Hash.eq(hash));
         if !is_proven || factor_code::Entity::delete_many().filter(used).exec(&transaction).await?.rows_affected == 0 {
@@ -260,26 +267,38 @@ impl Store {
     /// Uses a time step of an authenticator app up, if no code of it or of a later one was accepted. The factor is active then. Of several
     /// concurrent uses exactly one gets `true`; unless it does, nothing has changed.
     pub async fn redeem_totp_step(&self, factor: &Factor, step: i64, now: Timestamp) -> Result<bool, StoreError> {
+        let transaction = self.connections.writer.begin().await?;
+        end_if_pending(&transaction, factor).await?;
         let redeemed = proven(factor, now)
             .col_expr(Column::LastStep, Expr::value(step))
             .filter(Column::LastStep.is_null().or(Column::LastStep.lt(step)))
-            .exec(&self.connections.writer)
+            .exec(&transaction)
             .await?;
-        Ok(redeemed.rows_affected == 1)
+        if redeemed.rows_affected == 0 {
+            transaction.rollback().await;
+            return Ok(false);
+        }
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Makes a factor active without a proof, with the phone of `factor`. Returns whether it was still pending.
     pub async fn activate_factor(&self, factor: &Factor, now: Timestamp) -> Result<bool, StoreError> {
         let [number, extension] = phone_columns(&factor.method);
         let transaction = self.connections.writer.begin().await?;
+        end_if_pending(&transaction, factor).await?;
         let activated = proven(factor, now)
             .col_expr(Column::PhoneNumber, Expr::value(number))
             .col_expr(Column::PhoneExtension, Expr::value(extension))
             .exec(&transaction)
             .await?;
+        if activated.rows_affected == 0 {
+            transaction.rollback().await;
+            return Ok(false);
+        }
         factor_code::Entity::delete_many().filter(codes(factor)).exec(&transaction).await?;
         transaction.commit().await?;
-        Ok(activated.rows_affected == 1)
+        Ok(true)
     }
 
     async fn put_code(
@@ -386,6 +405,14 @@ fn in_status(factor: &Factor) -> SimpleExpr {
 
 fn update_in(factor: &Factor) -> UpdateMany<Entity> {
     Entity::update_many().filter(in_status(factor))
+}
+
+/// Ends what the user has proven by the password alone, if the factor is about to become active.
+async fn end_if_pending(transaction: &Transaction, factor: &Factor) -> Result<(), StoreError> {
+    match factor.status {
+        FactorStatus::Active => Ok(()),
+        FactorStatus::PendingActivation => end_proofs(transaction, &factor.org_id, &factor.user_id).await,
+    }
 }
 
 /// The update of a factor that the user has proven to have: it is active, and attempts that were wrong are forgotten.

@@ -52,6 +52,7 @@ mod migration_replaced;
 mod migration_roles;
 mod migration_saml;
 mod migration_second_factor;
+mod migration_token_proofs;
 mod migration_unverified;
 mod migration_user_search;
 mod migration_users;

@@ -24,6 +24,7 @@ use crate::{
     migration_roles::TokenRoles,
     migration_saml::SamlSessions,
     migration_second_factor::SecondFactor,
+    migration_token_proofs::TokenProofs,
     migration_unverified::UnverifiedUsers,
     migration_user_search::UserSearch,
     migration_users::UserKeys,
@@ -31,7 +32,7 @@ use crate::{
 };
 
 /// All steps, in their order. A new one is added at the end.
-pub(crate) const STEPS: [&dyn Step; 25] = [
+pub(crate) const STEPS: [&dyn Step; 26] = [
     &Foundation,
     &Expiry,
     &ConfigurationMark,
@@ -57,6 +58,7 @@ pub(crate) const STEPS: [&dyn Step; 25] = [
     &Proofs,
     &SecondFactor,
     &AccessFactor,
+    &TokenProofs,
 ];
 
 struct Foundation;

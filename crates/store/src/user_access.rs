@@ -87,15 +87,8 @@ pub(crate) async fn end_access(
     now: Timestamp,
 ) -> Result<u64, StoreError> {
     let of_user = of_user(connection.get_database_backend(), user);
-    // First, so that no tokens are added for a password that was verified before; who has begun to add some is waited for.
-    user_table::Entity::update_many()
-        .col_expr(user_table::Column::ProofsEnded, Expr::col(user_table::Column::ProofsEnded).add(1))
-        .filter(user_table::Column::OrgId.eq(org.as_str()))
-        .filter(user_table::Column::Id.eq(user.as_str()))
-        .exec(connection)
-        .await?;
-    // Then, so that neither a code nor a session is added for what has ended.
-    authn_token::Entity::delete_many().filter(authn_tokens::of_user(org, user)).exec(connection).await?;
+    // First, so that neither a code nor a session is added for what has ended.
+    end_proofs(connection, org, user).await?;
     let ended = session::Entity::delete_many()
         .filter(session::Column::OrgId.eq(org.as_str()))
         .filter(of_user.clone())
@@ -147,6 +140,23 @@ pub(crate) async fn end_access(
             .await?;
     }
     Ok(ended)
+}
+
+/// Ends what a user has proven by a password without having signed in yet. The user is locked then.
+pub(crate) async fn end_proofs(
+    connection: &impl ConnectionTrait,
+    org: &OrgId,
+    user: &UserId,
+) -> Result<(), StoreError> {
+    // First, so that no tokens are added for a password that was verified before; who has begun to add some is waited for.
+    user_table::Entity::update_many()
+        .col_expr(user_table::Column::ProofsEnded, Expr::col(user_table::Column::ProofsEnded).add(1))
+        .filter(user_table::Column::OrgId.eq(org.as_str()))
+        .filter(user_table::Column::Id.eq(user.as_str()))
+        .exec(connection)
+        .await?;
+    authn_token::Entity::delete_many().filter(authn_tokens::of_user(org, user)).exec(connection).await?;
+    Ok(())
 }
 
 /// The condition of access tokens of a user that are not revoked and have not expired: who removes the expired ones and who revokes do

@@ -122,7 +122,8 @@ impl Store {
 }
 
 /// Replaces the stored user if it still has the version of `user`, and increments the version. Returns whether it did. A new password
-/// ends what the old one has proven, and wrong passwords are counted anew after it and in another status.
+/// and another status than `ACTIVE` end what the old password has proven, and wrong passwords are counted anew after it and in another
+/// status.
 pub(crate) async fn replace_row(connection: &impl ConnectionTrait, user: &User) -> Result<bool, StoreError> {
     replace_row_if(connection, user, of_version(user)).await
 }
@@ -138,8 +139,11 @@ pub(crate) async fn replace_row_if(
     let hash = user.password.hash().map(Secret::expose).unwrap_or_default();
     let has_hash = Expr::col(user::Column::PasswordHash).if_null("").eq(hash);
     let has_status = Expr::col(user::Column::Status).if_null("").eq(user.status.as_str());
-    let proofs_ended = Expr::case(has_hash.clone(), Expr::col(user::Column::ProofsEnded))
-        .finally(Expr::col(user::Column::ProofsEnded).add(1));
+    // A suspension that ends again does not bring back what was proven before it.
+    let is_active = user.status == UserStatus::Active;
+    let keeps = if is_active { has_hash.clone() } else { has_hash.clone().and(has_status.clone()) };
+    let proofs_ended =
+        Expr::case(keeps, Expr::col(user::Column::ProofsEnded)).finally(Expr::col(user::Column::ProofsEnded).add(1));
     let wrong_passwords = Expr::case(has_hash.and(has_status), Expr::col(user::Column::WrongPasswords)).finally(0_i64);
     let replaced = user::Entity::update_many()
         .set(user_row(&next)?)

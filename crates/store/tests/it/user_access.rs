@@ -5,13 +5,18 @@ use std::num::NonZeroU32;
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tenterhook_contract::{Secret, id::FactorId};
 use tenterhook_model::{
-    AuthnPurpose, AuthnToken, AuthorizationCode, CodeState, FactorType, IssuedAccessToken, Password, RefreshToken,
-    RefreshTokenState, Session, SignInCounts, User, UserStatus, VerifiedFactor,
+    AuthnPurpose, AuthnToken, AuthorizationCode, CodePurpose, CodeState, Factor, FactorCode, FactorMethod,
+    FactorStatus, FactorType, IssuedAccessToken, Passcode, Password, PhoneNumber, RefreshToken, RefreshTokenState,
+    Session, SignInCounts, TOTP_SECRET_BYTES, TotpSecret, User, UserStatus, VerifiedFactor,
 };
 use tenterhook_store::{BeginningSession, BegunSession, Ending, Lapsed, Proof, Redeemed, Standing, Store};
 
-use crate::databases::{
-    self, at, begin_session, code, number, on_every_database, org, other_org, refresh_token, session, standing, user,
+use crate::{
+    databases::{
+        self, at, begin_session, code, number, on_every_database, org, other_org, refresh_token, session, standing,
+        user,
+    },
+    factors::factor,
 };
 
 fn token(of: &User, text: &str, purpose: AuthnPurpose) -> AuthnToken {
@@ -218,6 +223,114 @@ async fn a_password_gets_no_tokens_and_no_session_once_it_or_the_access_of_its_u
     }
 }
 
+/// What a token stands for ends in the same cases, and what was read of the user since does not bring it back.
+async fn a_token_does_not_outlive_what_its_user_had_proven(store: Store) {
+    for (what, works) in [
+        ("nothing", true),
+        ("profile", true),
+        ("pending factor", true),
+        ("wrong code", true),
+        ("other password", false),
+        ("suspended and back", false),
+        ("expired and back", false),
+        ("active factor", false),
+        ("proven app", false),
+        ("proven phone", false),
+        ("phone without proof", false),
+    ] {
+        let ada = added(&store, &format!("{what}@example.com")).await;
+        let (session_token, state) = (format!("{what} session"), format!("{what} state"));
+        let session_token = token(&ada, &session_token, AuthnPurpose::Session);
+        let state = token(&ada, &state, AuthnPurpose::SecondFactor);
+        for token in [&session_token, &state] {
+            assert_eq!(store.insert_authn_token(token, &ada).await.unwrap(), None);
+        }
+        let replace = async |change: &dyn Fn(User) -> User| {
+            let stored = store.find_user(&org(), &ada.id).await.unwrap().unwrap();
+            assert!(store.replace_user(&change(stored)).await.unwrap());
+        };
+        let enter = |status| move |user: User| User { status, ..user };
+        let app = factor(&ada, FactorMethod::Totp(TotpSecret::new([7; TOTP_SECRET_BYTES])));
+        let phone = factor(&ada, FactorMethod::Sms(PhoneNumber::parse("+2348031234567", None).unwrap()));
+        let passcode = Passcode::parse("048213").unwrap();
+        let code = FactorCode { purpose: CodePurpose::Enrollment, passcode: passcode.clone(), expires: at(300) };
+        match what {
+            "profile" => {
+                replace(&|user| User { profile: user.profile.clone().with("city", "Lagos"), ..user }).await;
+            }
+            "other password" => {
+                let password = Password::Hash { hash: Secret::new("$argon2id$new"), changed: at(1) };
+                replace(&|user| User { password: password.clone(), ..user }).await;
+            }
+            "suspended and back" => {
+                replace(&enter(UserStatus::Suspended)).await;
+                replace(&enter(UserStatus::Active)).await;
+            }
+            "expired and back" => {
+                replace(&enter(UserStatus::PasswordExpired)).await;
+                replace(&enter(UserStatus::Active)).await;
+            }
+            "pending factor" => store.insert_factor(&app, None).await.unwrap(),
+            "active factor" => {
+                store.insert_factor(&Factor { status: FactorStatus::Active, ..app }, None).await.unwrap();
+            }
+            "proven app" => {
+                store.insert_factor(&app, None).await.unwrap();
+                assert!(store.redeem_totp_step(&app, 7, at(1)).await.unwrap());
+            }
+            "proven phone" => {
+                store.insert_factor(&phone, Some(&code)).await.unwrap();
+                assert!(store.redeem_factor_code(&phone, code.purpose, &passcode, at(1)).await.unwrap());
+            }
+            "wrong code" => {
+                store.insert_factor(&phone, Some(&code)).await.unwrap();
+                let wrong = Passcode::parse("048214").unwrap();
+                assert!(!store.redeem_factor_code(&phone, code.purpose, &wrong, at(1)).await.unwrap());
+                let gone = factor(&ada, FactorMethod::Totp(TotpSecret::new([7; TOTP_SECRET_BYTES])));
+                assert!(!store.redeem_totp_step(&gone, 7, at(1)).await.unwrap());
+                assert!(!store.activate_factor(&gone, at(1)).await.unwrap());
+            }
+            "phone without proof" => {
+                store.insert_factor(&phone, Some(&code)).await.unwrap();
+                assert!(store.activate_factor(&phone, at(1)).await.unwrap());
+            }
+            _ => {}
+        }
+        let fresh = store.find_user(&org(), &ada.id).await.unwrap().unwrap();
+        for token in [&session_token, &state] {
+            let found = store.find_authn_token(&org(), &token.token_sha256, token.purpose, at(1)).await.unwrap();
+            assert_eq!(found.is_some(), works, "{what}");
+        }
+        assert_eq!(store.challenge_authn_token(&state, None, at(1)).await.unwrap(), works, "{what}");
+        let next = token(&ada, &format!("{what} next"), AuthnPurpose::Session);
+        assert_eq!(store.succeed_authn_token(&state, &fresh, &next, at(1)).await.unwrap(), works, "{what}");
+        let session = session_of(&ada);
+        let begun = BeginningSession { token: Some(&session_token), ..beginning(&session, &fresh) };
+        let expected = if works { BegunSession::Yes(None) } else { BegunSession::TokenGone };
+        assert_eq!(store.begin_session(begun).await.unwrap(), expected, "{what}");
+        // What is proven from now on counts.
+        let late = token(&ada, &format!("{what} late"), AuthnPurpose::Session);
+        assert_eq!(store.insert_authn_token(&late, &fresh).await.unwrap(), None);
+        let found = store.find_authn_token(&org(), &late.token_sha256, late.purpose, at(1)).await.unwrap();
+        assert!(found.is_some(), "{what}");
+    }
+}
+
+/// The owner's own change of the expired password does not go with a token from before the administrator's.
+async fn an_expired_password_is_not_changed_once_there_is_another_one(store: Store) {
+    let ada = User { status: UserStatus::PasswordExpired, ..user("ada@example.com") };
+    store.insert_user(&ada).await.unwrap();
+    let state = token(&ada, "t", AuthnPurpose::PasswordExpired);
+    assert_eq!(store.insert_authn_token(&state, &ada).await.unwrap(), None);
+    let with = |hash: &str| Password::Hash { hash: Secret::new(hash), changed: at(1) };
+    assert!(store.replace_user(&User { password: with("$argon2id$temporary"), ..ada.clone() }).await.unwrap());
+    let fresh = store.find_user(&org(), &ada.id).await.unwrap().unwrap();
+    let changed = User { password: with("$argon2id$stolen"), status: UserStatus::Active, ..fresh.clone() };
+    let next = token(&ada, "n", AuthnPurpose::Session);
+    assert_eq!(store.exchange_authn_token(&state, &changed, &next, at(1)).await.unwrap(), Redeemed::Gone);
+    assert_eq!(store.find_user(&org(), &ada.id).await.unwrap().unwrap(), fresh);
+}
+
 /// Of several concurrent uses of a token one begins a session; what is refused uses no token up and ends no session.
 async fn a_token_begins_one_session_or_stays(store: Store) {
     let ada = added(&store, "ada@example.com").await;
@@ -391,6 +504,8 @@ on_every_database! {
     the_access_of_one_user_ends_and_that_of_others_stays
     a_password_gets_no_tokens_and_no_session_once_it_or_the_access_of_its_user_has_ended
     access_tokens_end_with_the_access_of_their_user_whatever_they_were_issued_with
+    a_token_does_not_outlive_what_its_user_had_proven
+    an_expired_password_is_not_changed_once_there_is_another_one
     a_token_begins_one_session_or_stays
     expired_access_tokens_are_left_to_those_who_remove_them
     a_session_lasts_longer_while_it_lasts
