@@ -24,7 +24,7 @@ use crate::{
     second_factor::{self, FactorStep, FactorVerified, Required, required, usable_factors},
     sign_in::{
         NewSession, begin_session, log_lapsed,
-        password::{SubmittedPassword, Verdict, log_not_active, verify},
+        password::{SubmittedPassword, Verdict, log_asks_for_factor, log_not_active, verify},
     },
 };
 
@@ -137,7 +137,10 @@ pub async fn authenticate(
     match verify(platform, org, caller, submitted, commitment).await? {
         Verdict::Active(user) => issued(AuthnPurpose::Session, user, relay_state, Authn::Success).await,
         Verdict::NeedsFactor(user) => match required(platform, &user, relay_state.clone(), None).await? {
-            Required::Yes(step) => Ok(Authn::NeedsFactor(step)),
+            Required::Yes(step) => {
+                log_asks_for_factor(platform, org, caller, login, &user);
+                Ok(Authn::NeedsFactor(step))
+            }
             Required::No => issued(AuthnPurpose::Session, user, relay_state, Authn::Success).await,
             Required::Lapsed => {
                 log_lapsed(platform, org, caller, login, &user).await?;

@@ -5,7 +5,7 @@
 //! transaction that uses the token up: a session token takes its place, or a session begins. Start reading at [`required`].
 
 use tenterhook_contract::{Secret, Timestamp, id::FactorId};
-use tenterhook_model::{AuthnPurpose, AuthnToken, Factor, FactorStatus, User, UserStatus, VerifiedFactor};
+use tenterhook_model::{AuthnPurpose, AuthnToken, CodePurpose, Factor, User, UserStatus, VerifiedFactor};
 use tenterhook_platform::{Caller, OrgSnapshot, Platform, events::user_actor};
 use tenterhook_store::StoreError;
 
@@ -114,7 +114,8 @@ pub async fn challenge(
     let factor = factors.iter().find(|known| known.id == *factor).ok_or(FactorProblem::Gone)?;
     commitment.begin();
     if factor.method.phone().is_some() {
-        factors::challenge(platform, org, &requester(caller, &user), &user, factor).await?;
+        let requester = requester(caller, &user);
+        factors::challenge_for(platform, org, &requester, (&user, factor), CodePurpose::SignIn).await?;
     }
     let challenged = Some(factor.id.clone());
     if !platform.store().challenge_authn_token(&token, challenged.as_ref(), platform.now()).await? {
@@ -153,7 +154,7 @@ pub async fn verify(
     let (state, user, factors) = found(platform, org, state_token).await?.ok_or(FactorProblem::TokenGone)?;
     let factor = factors.iter().find(|known| known.id == *factor).ok_or(FactorProblem::Gone)?;
     commitment.begin();
-    factors::verify(platform, &requester(caller, &user), &user, factor, code).await?;
+    factors::verify_for(platform, &requester(caller, &user), (&user, factor), CodePurpose::SignIn, code).await?;
     let factor = VerifiedFactor { factor_type: factor.method.factor_type(), at: platform.now() };
     Ok(FactorVerified { state, factor, user: Box::new(user) })
 }
@@ -167,12 +168,17 @@ pub(crate) async fn usable_factors(
     user: &User,
     proven: Option<VerifiedFactor>,
 ) -> Result<Vec<Factor>, StoreError> {
-    let mut factors = platform.store().list_factors(&user.org_id, &user.id).await?;
-    factors.retain(|factor| {
-        factor.status == FactorStatus::Active
-            && proven.is_none_or(|proven| proven.factor_type != factor.method.factor_type())
-    });
-    Ok(factors)
+    Ok(others(platform.store().list_active_factors(&user.org_id, &user.id).await?, proven))
+}
+
+/// The factors that add something to a proven one: another phone, or an app. Whoever has a phone gets its texts and its calls.
+fn others(mut factors: Vec<Factor>, proven: Option<VerifiedFactor>) -> Vec<Factor> {
+    let Some(proven) = proven else { return factors };
+    let number = |factor: &Factor| factor.method.phone().map(|phone| phone.as_e164().to_owned());
+    let is_proven = |factor: &Factor| factor.method.factor_type() == proven.factor_type;
+    let phone = factors.iter().find(|factor| is_proven(factor)).and_then(number);
+    factors.retain(|factor| !is_proven(factor) && (phone.is_none() || number(factor) != phone));
+    factors
 }
 
 pub(crate) fn step(text: Secret, token: AuthnToken, user: User, factors: Vec<Factor>) -> FactorStep {
@@ -199,4 +205,46 @@ async fn found(
 
 fn requester<'a>(caller: &'a Caller, user: &User) -> Requester<'a> {
     Requester { caller, actor: user_actor(user), token: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenterhook_contract::id::{OrgId, UserId};
+    use tenterhook_model::{FactorMethod, FactorStatus, FactorType, PhoneNumber, TOTP_SECRET_BYTES, TotpSecret};
+
+    use super::*;
+
+    fn factor(method: FactorMethod) -> Factor {
+        let at = Timestamp::from_micros(0);
+        Factor {
+            id: FactorId::from_parts(0, [0; 8]),
+            org_id: OrgId::from_parts(0, [0; 8]),
+            user_id: UserId::from_parts(0, [0; 8]),
+            method,
+            status: FactorStatus::Active,
+            created: at,
+            last_updated: at,
+        }
+    }
+
+    #[test]
+    fn text_and_call_of_one_phone_are_one_factor() {
+        let phone = |text: &str| PhoneNumber::parse(text, None).unwrap();
+        let own = phone("+2348031234567");
+        let sms = || factor(FactorMethod::Sms(own.clone()));
+        let same = factor(FactorMethod::Call(own.with_extension("42").unwrap()));
+        let other = factor(FactorMethod::Call(phone("+447911123456")));
+        let app = factor(FactorMethod::Totp(TotpSecret::new([7; TOTP_SECRET_BYTES])));
+        for (factors, proven, expected) in [
+            (vec![sms(), same.clone(), app.clone()], None, vec![sms(), same.clone(), app.clone()]),
+            (vec![sms(), same.clone(), app.clone()], Some(FactorType::Sms), vec![app.clone()]),
+            (vec![sms(), same.clone(), app.clone()], Some(FactorType::Call), vec![app.clone()]),
+            (vec![sms(), same.clone()], Some(FactorType::Sms), vec![]),
+            (vec![sms(), other.clone()], Some(FactorType::Sms), vec![other.clone()]),
+            (vec![sms(), same.clone(), app], Some(FactorType::Totp), vec![sms(), same]),
+        ] {
+            let proven = proven.map(|factor_type| VerifiedFactor { factor_type, at: Timestamp::from_micros(0) });
+            assert_eq!(others(factors, proven), expected, "{proven:?}");
+        }
+    }
 }

@@ -106,8 +106,10 @@ pub enum FactorStatus {
 pub enum CodePurpose {
     /// It proves that the user has the phone, and activates the factor.
     Enrollment,
-    /// It proves that somebody who is known to be the user has the phone.
+    /// It proves to an administrator that somebody who is known to be the user has the phone.
     Verification,
+    /// It proves in a sign-in that whoever has given the password has the phone.
+    SignIn,
 }
 
 /// A passcode that was sent to the phone of a factor. A factor has at most one of each purpose; the next one replaces it.
@@ -253,6 +255,7 @@ impl CodePurpose {
         match self {
             Self::Enrollment => "ENROLLMENT",
             Self::Verification => "VERIFICATION",
+            Self::SignIn => "SIGN_IN",
         }
     }
 }

@@ -50,6 +50,8 @@ pub enum Refusal {
     NotActive(UserStatus),
     /// A sign-in with the right password of a user with a second factor, where nobody can ask for it.
     NeedsFactor,
+    /// A sign-in with the right password that goes on with a second factor: whoever has begun it may never verify one.
+    AsksForFactor,
     /// A request beyond the rate limit of the management API.
     RateLimit,
     /// A request of an OAuth client to this endpoint, with the reason: an OAuth error code or the vendor's word.
@@ -122,7 +124,11 @@ impl Refusal {
     /// Sets the outcome of the event to this refusal.
     fn told_in(self, event: Event<'_>) -> Event<'_> {
         let (event_type, message) = match self {
-            Self::InvalidCredentials | Self::TooManyAttempts | Self::NotActive(_) | Self::NeedsFactor => SESSION_START,
+            Self::InvalidCredentials
+            | Self::TooManyAttempts
+            | Self::NotActive(_)
+            | Self::NeedsFactor
+            | Self::AsksForFactor => SESSION_START,
             Self::RateLimit => RATE_LIMIT_VIOLATION,
             Self::Client(endpoint, _) => endpoint.event(),
             Self::SignOn(_) => SIGN_ON,
@@ -136,6 +142,7 @@ impl Refusal {
             Self::TooManyAttempts => (LogResult::Failure, Some("TOO_MANY_ATTEMPTS".into())),
             Self::NotActive(status) => (LogResult::Failure, Some(status.as_str().into())),
             Self::NeedsFactor => (LogResult::Failure, Some("MFA_REQUIRED".into())),
+            Self::AsksForFactor => (LogResult::Skipped, Some("MFA_REQUIRED".into())),
             Self::RateLimit => (LogResult::RateLimit, None),
             Self::Client(_, reason)
             | Self::SignOn(reason)

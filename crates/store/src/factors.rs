@@ -21,13 +21,14 @@ use crate::{
     Store, StoreError,
     entity::{
         factor::{ActiveModel, Column, Entity, Model},
-        factor_code,
+        factor_code, user,
     },
     keyring::SecretOwner,
     pool::Transaction,
     store::{duplicate, missing, parse},
     unverified_users::note_given,
     user_access::end_proofs,
+    users::user_of,
 };
 
 /// Name of the secret of an authenticator app.
@@ -45,6 +46,8 @@ pub enum Challenge {
     Begun,
     /// One was sent a moment ago, or could not be sent; the next one may be sent at this time. Nothing was changed.
     TooSoon(Timestamp),
+    /// Too many codes were wrong: none is looked at until this time, at which the passcode would not work any more. Nothing was changed.
+    Locked(Timestamp),
     /// The factor was removed, or has another status. Nothing was changed.
     Gone,
 }
@@ -100,10 +103,30 @@ impl Store {
     /// The factors of a user, those of phones first.
     pub async fn list_factors(&self, org: &OrgId, user: &UserId) -> Result<Vec<Factor>, StoreError> {
         let rows = of_user(org, user).all(&self.connections.reader).await?;
-        let mut factors = rows.iter().map(|row| self.factor_of(row)).collect::<Result<Vec<_>, _>>()?;
-        let place = |factor: &Factor| FactorType::ALL.iter().position(|known| *known == factor.method.factor_type());
-        factors.sort_by_key(place);
-        Ok(factors)
+        let factors = rows.iter().map(|row| self.factor_of(row)).collect::<Result<Vec<_>, _>>()?;
+        Ok(in_order(factors))
+    }
+
+    /// The active factors of a user that can be read, those of phones first. The others are logged.
+    ///
+    /// # Errors
+    /// Also when the user has active factors, and none can be read: that is not the same as to have none.
+    pub async fn list_active_factors(&self, org: &OrgId, user: &UserId) -> Result<Vec<Factor>, StoreError> {
+        let rows = of_user(org, user).filter(is(FactorStatus::Active)).all(&self.connections.reader).await?;
+        let (mut factors, mut unreadable) = (Vec::new(), None);
+        for row in &rows {
+            match self.factor_of(row) {
+                Ok(factor) => factors.push(factor),
+                Err(error) => {
+                    tracing::error!(%org, %user, factor = row.id, %error, "factor.unreadable: no sign-in asks for it");
+                    unreadable = Some(error);
+                }
+            }
+        }
+        match unreadable {
+            Some(error) if factors.is_empty() => Err(error),
+            _ => Ok(in_order(factors)),
+        }
     }
 
     /// Whether a user has an active factor.
@@ -150,6 +173,11 @@ impl Store {
         if let Some(next) = next.filter(|next| *next > now) {
             transaction.rollback().await;
             return Ok(Challenge::TooSoon(next));
+        }
+        let attempts = attempts_that_count(&transaction, &row, now).await?;
+        if let Some(unlocked) = locked_until(&row, attempts).filter(|unlocked| *unlocked >= code.expires) {
+            transaction.rollback().await;
+            return Ok(Challenge::Locked(unlocked));
         }
         let is_moved = phone != [row.phone_number, row.phone_extension];
         let [number, extension] = phone;
@@ -214,12 +242,12 @@ impl Store {
             transaction.rollback().await;
             return Ok(Attempt::Gone);
         };
-        let unlocked = Timestamp::from_micros(row.attempted_us).plus_seconds(factor_lock_seconds(row.attempts));
-        if unlocked > now && factor_lock_seconds(row.attempts) > 0 {
+        let attempts = attempts_that_count(&transaction, &row, now).await?;
+        if let Some(unlocked) = locked_until(&row, attempts).filter(|unlocked| *unlocked > now) {
             transaction.rollback().await;
             return Ok(Attempt::Locked(unlocked));
         }
-        let attempts = row.attempts.saturating_add(1);
+        let attempts = attempts.saturating_add(1);
         Entity::update_many()
             .col_expr(Column::Attempts, Expr::value(attempts))
             .col_expr(Column::AttemptedUs, Expr::value(now.as_micros()))
@@ -228,6 +256,18 @@ impl Store {
             .await?;
         transaction.commit().await?;
         Ok(Attempt::Counted(attempts))
+    }
+
+    /// Forgets the wrong codes of all factors of a user, and so ends their locks. Returns how many factors had any.
+    pub async fn forget_factor_attempts(&self, org: &OrgId, user: &UserId) -> Result<u64, StoreError> {
+        let forgotten = Entity::update_many()
+            .col_expr(Column::Attempts, Expr::value(0_i64))
+            .col_expr(Column::AttemptedUs, Expr::value(0_i64))
+            .filter(Column::OrgId.eq(org.as_str()).and(Column::UserId.eq(user.as_str())))
+            .filter(Column::Attempts.gt(0))
+            .exec(&self.connections.writer)
+            .await?;
+        Ok(forgotten.rows_affected)
     }
 
     /// Uses the passcode of a factor up, if it is this one and has not expired. The factor is active then. Of several concurrent uses
@@ -385,6 +425,12 @@ pub(crate) fn of_user(org: &OrgId, user: &UserId) -> Select<Entity> {
     Entity::find().filter(of_user).order_by_asc(Column::FactorType)
 }
 
+fn in_order(mut factors: Vec<Factor>) -> Vec<Factor> {
+    let place = |factor: &Factor| FactorType::ALL.iter().position(|known| *known == factor.method.factor_type());
+    factors.sort_by_key(place);
+    factors
+}
+
 fn phone_columns(method: &FactorMethod) -> [Option<String>; 2] {
     let phone = method.phone();
     [phone.map(|phone| phone.as_e164().to_owned()), phone.and_then(PhoneNumber::extension).map(ToOwned::to_owned)]
@@ -405,6 +451,24 @@ fn in_status(factor: &Factor) -> SimpleExpr {
 
 fn update_in(factor: &Factor) -> UpdateMany<Entity> {
     Entity::update_many().filter(in_status(factor))
+}
+
+/// How many wrong codes of a factor count. Those from before the user's password do not: whoever had the old one does not keep the user
+/// out who has a new one.
+async fn attempts_that_count(transaction: &Transaction, row: &Model, now: Timestamp) -> Result<i64, StoreError> {
+    if row.attempts == 0 {
+        return Ok(0);
+    }
+    let user = user::Entity::find_by_id((row.org_id.clone(), row.user_id.clone())).one(transaction).await?;
+    let changed = user.map(user_of).transpose()?.and_then(|user| user.password.changed());
+    let attempted = Timestamp::from_micros(row.attempted_us);
+    Ok(if changed.is_some_and(|changed| attempted < changed && changed <= now) { 0 } else { row.attempts })
+}
+
+/// Until when no code of a factor is looked at after so many wrong ones.
+fn locked_until(row: &Model, attempts: i64) -> Option<Timestamp> {
+    let seconds = factor_lock_seconds(attempts);
+    (seconds > 0).then(|| Timestamp::from_micros(row.attempted_us).plus_seconds(seconds))
 }
 
 /// Ends what the user has proven by the password alone, if the factor is about to become active.

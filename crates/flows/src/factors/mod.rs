@@ -168,9 +168,19 @@ pub async fn verify(
     factor: &Factor,
     code: &str,
 ) -> Result<(), FactorProblem> {
+    verify_for(platform, requester, (user, factor), CodePurpose::Verification, code).await
+}
+
+/// As [`verify`], of a passcode that was sent for this purpose.
+pub(crate) async fn verify_for(
+    platform: &Platform,
+    requester: &Requester<'_>,
+    (user, factor): (&User, &Factor),
+    purpose: CodePurpose,
+    code: &str,
+) -> Result<(), FactorProblem> {
     check_statuses(user, factor, FactorStatus::Active)?;
-    let purpose = (CodePurpose::Verification, AUTH_VIA_MFA);
-    prove(platform, requester, (user, factor), purpose, code, platform.now()).await
+    prove(platform, requester, (user, factor), (purpose, AUTH_VIA_MFA), code, platform.now()).await
 }
 
 /// Sends a passcode for [`verify`] to the phone of an active factor. Returns when it expires.
@@ -184,8 +194,19 @@ pub async fn challenge(
     user: &User,
     factor: &Factor,
 ) -> Result<Timestamp, FactorProblem> {
+    challenge_for(platform, org, requester, (user, factor), CodePurpose::Verification).await
+}
+
+/// As [`challenge`], for this purpose.
+pub(crate) async fn challenge_for(
+    platform: &Platform,
+    org: &OrgSnapshot,
+    requester: &Requester<'_>,
+    (user, factor): (&User, &Factor),
+    purpose: CodePurpose,
+) -> Result<Timestamp, FactorProblem> {
     check_statuses(user, factor, FactorStatus::Active)?;
-    send_code(platform, org, requester, (user, factor), CodePurpose::Verification).await
+    send_code(platform, org, requester, (user, factor), purpose).await
 }
 
 /// Sends another passcode for [`activate`] to the phone of a pending factor. Returns when it expires.
@@ -331,6 +352,7 @@ async fn send_code(
             let factor_type = factor.method.factor_type();
             return Err(FactorProblem::TooSoon { factor_type, retry_after: until(begun, next) });
         }
+        Challenge::Locked(then) => return Err(FactorProblem::Locked { retry_after: until(begun, then) }),
         Challenge::Gone => return Err(FactorProblem::Gone),
     }
     let delivered = deliver(platform, org, requester, (user, factor), &code).await;
@@ -360,7 +382,7 @@ async fn deliver(
     let message = Message {
         purpose: match code.purpose {
             CodePurpose::Enrollment => TelephonyFlow::PreEnrollment,
-            CodePurpose::Verification => TelephonyFlow::MfaVerification,
+            CodePurpose::Verification | CodePurpose::SignIn => TelephonyFlow::MfaVerification,
         },
         channel,
         user,

@@ -19,7 +19,7 @@ use crate::{
     second_factor::{FactorStep, Required, required},
 };
 
-use self::password::{SubmittedPassword, Verdict, log_not_active, verify};
+use self::password::{SubmittedPassword, Verdict, log_asks_for_factor, log_not_active, verify};
 pub(crate) use self::session::log_lapsed;
 pub use self::session::{NewSession, begin_session, session};
 
@@ -71,7 +71,10 @@ pub async fn sign_in(
     let user = match verify(platform, org, caller, submitted, commitment).await? {
         Verdict::Active(user) => user,
         Verdict::NeedsFactor(user) => match required(platform, &user, None, None).await? {
-            Required::Yes(step) => return Ok(SignedIn::NeedsFactor(step)),
+            Required::Yes(step) => {
+                log_asks_for_factor(platform, org, caller, login, &user);
+                return Ok(SignedIn::NeedsFactor(step));
+            }
             Required::No => user,
             Required::Lapsed => {
                 log_lapsed(platform, org, caller, login, &user).await?;

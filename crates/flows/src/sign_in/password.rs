@@ -270,3 +270,8 @@ pub fn log_not_active(platform: &Platform, org: &OrgSnapshot, caller: &Caller, l
 pub fn log_needs_factor(platform: &Platform, org: &OrgSnapshot, caller: &Caller, login: &str, user: &User) {
     platform.log_refusal(&org.org.id, caller, login_actor(Some(user), login), Refusal::NeedsFactor);
 }
+
+/// Logs that a right password was given, and that the user is asked for a second factor.
+pub(crate) fn log_asks_for_factor(platform: &Platform, org: &OrgSnapshot, caller: &Caller, login: &str, user: &User) {
+    platform.log_refusal(&org.org.id, caller, login_actor(Some(user), login), Refusal::AsksForFactor);
+}

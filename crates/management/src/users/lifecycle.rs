@@ -40,6 +40,25 @@ pub async fn transition(
     Ok(after)
 }
 
+/// Lets a user sign in again after wrong passwords and after wrong codes: a lock of the user ends, and so do those of the user's factors,
+/// which stay.
+///
+/// # Errors
+/// When the user is not locked out, and no wrong code was counted.
+pub async fn unlock(
+    platform: &Platform,
+    administrator: &Administrator,
+    id_or_login: &str,
+) -> Result<(), ManagementError> {
+    let user = get(platform, administrator, id_or_login).await?;
+    let forgotten = platform.store().forget_factor_attempts(&user.org_id, &user.id).await?;
+    if forgotten > 0 && user.status != UserStatus::LockedOut {
+        log_transition(platform, administrator, UserTransition::Unlock, &user);
+        return Ok(());
+    }
+    transition(platform, administrator, user.id.as_str(), UserTransition::Unlock).await.map(drop)
+}
+
 /// Gives a user a temporary password, which is expired at once: only the next password lets the user in. Returns it.
 ///
 /// # Errors

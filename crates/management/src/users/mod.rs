@@ -42,7 +42,7 @@ use self::{
 };
 pub use lifecycle::{
     Activated, LinkDelivery, activate, change_password, delete, expire_with_temporary, reactivate, reset_password,
-    transition,
+    transition, unlock,
 };
 
 /// How often a change of a user is judged, because another change was stored first.

@@ -623,7 +623,9 @@ async fn unsuspend(call: Call<OptionalJsonBody>) -> Result<NoContent, ApiError> 
 }
 
 async fn unlock(call: Call<OptionalJsonBody>) -> Result<NoContent, ApiError> {
-    transition(&call, UserTransition::Unlock, &["sendEmail"]).await.map(|_| NoContent)
+    query::check("query", unsupported(call.query(), &["sendEmail"]))?;
+    users::unlock(call.platform(), call.administrator(), call.id("userId")).await?;
+    Ok(NoContent)
 }
 
 async fn expire_password(call: Call<OptionalJsonBody>) -> Result<Json<ExpiredAnswer>, ApiError> {

@@ -96,6 +96,9 @@ pub(crate) async fn passes(world: &World, seconds: i64) {
     let us = seconds * 1_000_000;
     world.write(&format!("UPDATE factors SET sent_us = sent_us - {us}, attempted_us = attempted_us - {us}")).await;
     world.write(&format!("UPDATE factor_codes SET expires_us = expires_us - {us}")).await;
+    // Wrong codes from before the password do not count.
+    let changed = r#""passwordChanged":"#;
+    world.write(&format!("UPDATE users SET document = REPLACE(document, '{changed}\"20', '{changed}\"19')")).await;
 }
 
 /// Results and reasons of events, each with its second target.

@@ -13,6 +13,7 @@ mod chains;
 mod codes;
 mod echo;
 mod edge;
+mod ended_proofs;
 mod enrollment_policies;
 mod expressions;
 mod extension_points;

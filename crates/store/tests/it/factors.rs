@@ -3,7 +3,7 @@
 use tenterhook_contract::{Secret, Timestamp, id::FactorId};
 use tenterhook_model::{
     CodePurpose, FACTOR_ATTEMPTS_MAX, FACTOR_LOCK_SECONDS, FACTOR_RESEND_SECONDS, Factor, FactorCode, FactorMethod,
-    FactorStatus, Passcode, PhoneNumber, TOTP_SECRET_BYTES, TotpSecret, User,
+    FactorStatus, Passcode, Password, PhoneNumber, TOTP_SECRET_BYTES, TotpSecret, User,
 };
 use tenterhook_store::{Attempt, Challenge, Keyring, Store, StoreConfig, StoreError};
 
@@ -283,7 +283,82 @@ async fn secrets_of_apps_move_to_the_current_key(store: Store) {
     }
 }
 
+/// A lock ends for whoever has a new password, not for whoever has another profile.
+async fn wrong_codes_from_before_a_password_do_not_count_and_can_be_forgotten(store: Store) {
+    let (ada, eve) = (added(&store, "ada@example.com").await, added(&store, "eve@example.com").await);
+    let (app, other) = (factor(&ada, totp()), factor(&eve, totp()));
+    for factor in [&app, &other] {
+        store.insert_factor(factor, None).await.unwrap();
+    }
+    let attempt =
+        async |factor: &Factor, seconds| store.count_factor_attempt(&org(), &factor.id, at(seconds)).await.unwrap();
+    let lock = async |factor: &Factor, seconds| {
+        for count in 1..=FACTOR_ATTEMPTS_MAX {
+            assert_eq!(attempt(factor, seconds).await, Attempt::Counted(count));
+        }
+        assert_eq!(attempt(factor, seconds).await, Attempt::Locked(at(seconds + FACTOR_LOCK_SECONDS)));
+    };
+    let replace = async |change: &dyn Fn(User) -> User| {
+        let stored = store.find_user(&org(), &ada.id).await.unwrap().unwrap();
+        assert!(store.replace_user(&change(stored)).await.unwrap());
+    };
+    let with = |changed| Password::Hash { hash: Secret::new("$argon2id$new"), changed };
+    lock(&app, 10).await;
+    lock(&other, 10).await;
+    replace(&|user| User { profile: user.profile.clone().with("city", "Lagos"), ..user }).await;
+    replace(&|user| User { password: with(at(10)), ..user }).await;
+    assert!(matches!(attempt(&app, 11).await, Attempt::Locked(_)), "it was tried after that");
+    replace(&|user| User { password: with(at(1_000)), ..user }).await;
+    assert!(matches!(attempt(&app, 12).await, Attempt::Locked(_)), "that is yet to come");
+    replace(&|user| User { password: with(at(20)), ..user }).await;
+    lock(&app, 21).await;
+    assert!(matches!(attempt(&other, 21).await, Attempt::Locked(_)));
+
+    assert_eq!(store.forget_factor_attempts(&other_org(), &ada.id).await.unwrap(), 0);
+    assert_eq!(store.forget_factor_attempts(&org(), &ada.id).await.unwrap(), 1);
+    assert_eq!(store.forget_factor_attempts(&org(), &ada.id).await.unwrap(), 0);
+    assert_eq!(attempt(&app, 22).await, Attempt::Counted(1));
+    assert!(matches!(attempt(&other, 22).await, Attempt::Locked(_)));
+}
+
+async fn no_passcode_is_sent_that_expires_before_the_lock_ends(store: Store) {
+    let ada = added(&store, "ada@example.com").await;
+    let text = factor(&ada, sms());
+    store.insert_factor(&text, None).await.unwrap();
+    for _ in 0..FACTOR_ATTEMPTS_MAX {
+        store.count_factor_attempt(&org(), &text.id, at(0)).await.unwrap();
+    }
+    let unlocked = at(FACTOR_LOCK_SECONDS);
+    let early = code("048213", CodePurpose::SignIn, unlocked);
+    assert_eq!(store.begin_challenge(&text, &early, at(1)).await.unwrap(), Challenge::Locked(unlocked));
+    let late = code("048213", CodePurpose::SignIn, at(FACTOR_LOCK_SECONDS + 1));
+    assert_eq!(
+        store.begin_challenge(&text, &late, at(1)).await.unwrap(),
+        Challenge::Begun,
+        "nothing was changed before"
+    );
+}
+
+async fn only_active_factors_are_asked_for(store: Store) {
+    let ada = added(&store, "ada@example.com").await;
+    let pending = factor(&ada, sms());
+    let active = Factor { status: FactorStatus::Active, ..factor(&ada, totp()) };
+    store.insert_factor(&pending, None).await.unwrap();
+    assert_eq!(store.list_active_factors(&org(), &ada.id).await.unwrap(), []);
+    store.insert_factor(&active, None).await.unwrap();
+    assert_eq!(store.list_active_factors(&org(), &ada.id).await.unwrap(), std::slice::from_ref(&active));
+    // An app whose secret cannot be read is not the same as none.
+    store.replace_keyring(Keyring::from_text(&Keyring::generate_text()).unwrap());
+    store.list_active_factors(&org(), &ada.id).await.unwrap_err();
+    assert!(store.activate_factor(&pending, at(1)).await.unwrap());
+    let phone = Factor { status: FactorStatus::Active, last_updated: at(1), ..pending };
+    assert_eq!(store.list_active_factors(&org(), &ada.id).await.unwrap(), [phone]);
+}
+
 on_every_database! {
+    wrong_codes_from_before_a_password_do_not_count_and_can_be_forgotten
+    no_passcode_is_sent_that_expires_before_the_lock_ends
+    only_active_factors_are_asked_for
     a_factor_comes_back_as_it_was_stored_to_its_user_only
     a_user_has_one_factor_of_a_type_and_factors_go_with_the_user
     a_pending_factor_is_replaced_and_an_active_one_is_not
