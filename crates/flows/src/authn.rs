@@ -92,6 +92,15 @@ pub enum Authn {
     Busy,
 }
 
+/// What a transaction needs once a factor is verified.
+#[derive(Debug)]
+pub enum FactorDone {
+    /// Nothing: its token gets a session.
+    Success(Transaction),
+    /// The change of an expired password.
+    PasswordExpired(Transaction),
+}
+
 /// The result of the change of an expired password.
 #[derive(Debug)]
 pub enum Changed {
@@ -150,7 +159,18 @@ pub async fn authenticate(
         Verdict::NotActive(user) if user.status == UserStatus::PasswordExpired => {
             commitment.begin();
             attempts.succeeded(&org.org.id, login);
-            issued(AuthnPurpose::PasswordExpired, user, relay_state, Authn::PasswordExpired).await
+            // The factor first: whoever has an old password does not get to set another one.
+            match required(platform, &user, relay_state.clone(), None).await? {
+                Required::Yes(step) => {
+                    log_asks_for_factor(platform, org, caller, login, &user);
+                    Ok(Authn::NeedsFactor(step))
+                }
+                Required::No => issued(AuthnPurpose::PasswordExpired, user, relay_state, Authn::PasswordExpired).await,
+                Required::Lapsed => {
+                    log_lapsed(platform, org, caller, login, &user).await?;
+                    Ok(Authn::Refused)
+                }
+            }
         }
         Verdict::NotActive(user) => {
             // Only the log says why: a stranger must not learn that a password was guessed.
@@ -181,7 +201,7 @@ pub async fn transaction(
     Ok(Some(Pending::PasswordExpired(transaction)))
 }
 
-/// Verifies the code of a factor in a transaction, which is complete then. `commitment` begins before anything is stored; from then on
+/// Verifies the code of a factor in a transaction, which is complete then unless the password has expired. `commitment` begins before anything is stored; from then on
 /// this must run to its end.
 ///
 /// # Errors
@@ -192,15 +212,19 @@ pub async fn verify_factor(
     caller: &Caller,
     given: (&Secret, &FactorId, &str),
     commitment: &Commitment,
-) -> Result<Transaction, FactorProblem> {
+) -> Result<FactorDone, FactorProblem> {
     let verified = second_factor::verify(platform, org, caller, given, commitment).await?;
     let FactorVerified { state, factor, user } = verified;
-    let (token, next) = new_token(platform, AuthnPurpose::Session, &user, state.relay_state.clone(), Some(factor));
+    let (purpose, done): (_, fn(Transaction) -> FactorDone) = match user.status {
+        UserStatus::PasswordExpired => (AuthnPurpose::PasswordExpired, FactorDone::PasswordExpired),
+        _ => (AuthnPurpose::Session, FactorDone::Success),
+    };
+    let (token, next) = new_token(platform, purpose, &user, state.relay_state.clone(), Some(factor));
     if !platform.store().succeed_authn_token(&state, &user, &next, platform.now()).await? {
         return Err(FactorProblem::TokenGone);
     }
     let AuthnToken { relay_state, expires, .. } = next;
-    Ok(Transaction { token, user, relay_state, expires })
+    Ok(done(Transaction { token, user, relay_state, expires }))
 }
 
 /// Changes the expired password of a transaction, which is complete then. `commitment` begins before anything is stored; from then on this
@@ -255,9 +279,12 @@ pub async fn change_password(
         user.enter(after, now);
         user.password = Password::Hash { hash: hash.clone(), changed: now };
         user.last_updated = now;
-        let factors = usable_factors(platform, &user, None).await?;
+        let factors = match token.factor {
+            Some(_) => Vec::new(),
+            None => usable_factors(platform, &user, None).await?,
+        };
         let purpose = if factors.is_empty() { AuthnPurpose::Session } else { AuthnPurpose::SecondFactor };
-        let (text, next) = new_token(platform, purpose, &user, token.relay_state.clone(), None);
+        let (text, next) = new_token(platform, purpose, &user, token.relay_state.clone(), token.factor);
         match platform.store().exchange_authn_token(&token, &user, &next, now).await? {
             Redeemed::Done => {
                 let (event_type, message) = UPDATE_PASSWORD;

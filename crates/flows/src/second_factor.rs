@@ -61,7 +61,7 @@ impl FactorStep {
     }
 }
 
-/// Begins the second step of an active user who has just proven the password. `proven` is the factor that has proven who the user is in
+/// Begins the second step of a user who has just proven the password, which may have expired. `proven` is the factor that has proven who the user is in
 /// place of the password: it is not asked for again.
 ///
 /// # Errors
@@ -198,7 +198,8 @@ async fn found(
     let Some(token) = found else { return Ok(None) };
     // After the token: if the user's access ends before this, the token is gone, and if it ends later, what is read here is old.
     let user = platform.store().find_user(&org.org.id, &token.user_id).await?;
-    let Some(user) = user.filter(|user| user.status == UserStatus::Active) else { return Ok(None) };
+    let may_go_on = |user: &User| matches!(user.status, UserStatus::Active | UserStatus::PasswordExpired);
+    let Some(user) = user.filter(may_go_on) else { return Ok(None) };
     let factors = usable_factors(platform, &user, token.factor).await?;
     Ok((!factors.is_empty()).then_some((token, user, factors)))
 }

@@ -352,7 +352,7 @@ impl AuthnAnswer {
         }
     }
 
-    fn password_expired(base_url: &str, transaction: Transaction) -> Self {
+    pub(super) fn password_expired(base_url: &str, transaction: Transaction) -> Self {
         let Transaction { token, user, relay_state, expires } = transaction;
         let complexity = Complexity {
             min_length: PASSWORD_CHARACTERS_MIN,

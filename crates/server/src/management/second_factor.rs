@@ -4,7 +4,7 @@ use axum::Json;
 use serde::{Deserialize, Serialize};
 use tenterhook_contract::{Secret, id::FactorId};
 use tenterhook_flows::{
-    authn::verify_factor,
+    authn::{FactorDone, verify_factor},
     factors::FactorProblem,
     second_factor::{FactorStep, back, challenge},
 };
@@ -180,7 +180,10 @@ async fn verify(call: Call<Small<VerifyBody>, Visitor>) -> Result<Json<AuthnAnsw
     let Visitor { org, caller, commitment, .. } = &call.who;
     let factor = factor(&call)?;
     let verified = verify_factor(call.platform(), org, caller, (state_token, &factor, code.expose()), commitment).await;
-    Ok(Json(AuthnAnswer::success(verified.map_err(|problem| gone(problem, &call))?)))
+    Ok(Json(match verified.map_err(|problem| gone(problem, &call))? {
+        FactorDone::Success(transaction) => AuthnAnswer::success(transaction),
+        FactorDone::PasswordExpired(transaction) => AuthnAnswer::password_expired(&caller.base_url, transaction),
+    }))
 }
 
 async fn resend(call: Call<Small<StateBody>, Visitor>) -> Result<Json<AuthnAnswer>, ApiError> {

@@ -115,7 +115,10 @@ async fn a_new_password_and_an_unlock_end_the_lock_of_a_factor_that_stays() {
     let asked: Vec<_> = asked.iter().filter(|event| event["outcome"]["result"] == "SKIPPED").collect();
     assert_eq!(asked.len(), 4, "each right password");
     for event in asked {
-        assert_eq!((&event["outcome"]["reason"], &event["actor"]["alternateId"]), (&json!("MFA_REQUIRED"), &json!(LOGIN)));
+        assert_eq!(
+            (&event["outcome"]["reason"], &event["actor"]["alternateId"]),
+            (&json!("MFA_REQUIRED"), &json!(LOGIN))
+        );
     }
 }
 

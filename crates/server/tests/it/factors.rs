@@ -98,7 +98,8 @@ pub(crate) async fn passes(world: &World, seconds: i64) {
     world.write(&format!("UPDATE factor_codes SET expires_us = expires_us - {us}")).await;
     // Wrong codes from before the password do not count.
     let changed = r#""passwordChanged":"#;
-    world.write(&format!("UPDATE users SET document = REPLACE(document, '{changed}\"20', '{changed}\"19')")).await;
+    let older = format!("UPDATE users SET document = REPLACE(document, '{changed}\"20', '{changed}\"19')");
+    world.write(&format!("{older} WHERE id IN (SELECT user_id FROM factors WHERE attempts >= 5)")).await;
 }
 
 /// Results and reasons of events, each with its second target.
