@@ -393,7 +393,7 @@ impl Engine {
                 let outcome = judge(hook.description(), &raw);
                 (Some(raw), outcome)
             }
-            Err(failure) => (None, Err(failure)),
+            Err(failure) => (None, Err(failure.in_phase(progress.phase()))),
         };
         let status = raw.as_ref().map(|raw| raw.status);
         let is_test = record.purpose().is_test();

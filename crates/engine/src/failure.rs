@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::Bound;
+use crate::{Bound, CallPhase};
 
 /// A technical failure of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -12,6 +12,8 @@ pub struct CallFailure {
     pub code: FailureCode,
     /// A text for people; names hosts and numbers, never secrets or bodies.
     pub detail: String,
+    /// The connection had taken the document, though the code is mostly one of attempts that end before that.
+    after_sending: bool,
 }
 
 /// A stable code, shown in log, metrics and API.
@@ -37,7 +39,7 @@ pub enum FailureCode {
     ConnectFailed,
     /// The operator's proxy could not be reached, or did not connect.
     ProxyFailed,
-    /// The TLS handshake failed.
+    /// The TLS handshake failed, or later the connection.
     TlsFailed,
     /// The certificate has expired.
     TlsCertExpired,
@@ -195,8 +197,8 @@ impl FailureCode {
         )
     }
 
-    /// Whether the service certainly has nothing of the call: the attempt ended before the document was sent.
-    pub const fn is_unsent(self) -> bool {
+    /// Whether attempts with this failure mostly end before the document is sent; [`CallFailure::is_unsent`] says whether this one did.
+    const fn ends_before_sending(self) -> bool {
         matches!(
             self,
             Self::TimeoutToken
@@ -285,7 +287,18 @@ pub fn failure_page(code: &str) -> &str {
 impl CallFailure {
     /// A failure with its text.
     pub fn new(code: FailureCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        Self { code, detail: detail.into(), after_sending: false }
+    }
+
+    /// This failure of an attempt that had come as far as `phase`: a TLS connection can also fail when the service has the document.
+    #[must_use]
+    pub fn in_phase(self, phase: CallPhase) -> Self {
+        Self { after_sending: phase >= CallPhase::Wait && self.code.ends_before_sending(), ..self }
+    }
+
+    /// Whether the service certainly has nothing of the call: the attempt ended before the document was sent.
+    pub const fn is_unsent(&self) -> bool {
+        self.code.ends_before_sending() && !self.after_sending
     }
 
     /// The failure of an attempt that was cut off after `waited`.

@@ -144,7 +144,7 @@ impl Outcome {
     pub const fn is_unsent(&self) -> bool {
         match self {
             Self::Skipped(_) => true,
-            Self::Failed(failure) => failure.code.is_unsent(),
+            Self::Failed(failure) => failure.is_unsent(),
             Self::Applied(_) | Self::Unchanged | Self::Refused(_) | Self::Invalid(_) => false,
         }
     }

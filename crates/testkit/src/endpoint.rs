@@ -26,6 +26,8 @@ pub enum Step {
     Answer(u16, &'static str),
     /// Fails.
     Fail(FailureCode),
+    /// Comes to this phase and fails there.
+    FailIn(CallPhase, FailureCode),
     /// Comes to this phase and then no further.
     Hang(CallPhase),
     /// Answers with 200 and this body after this time of a paused clock.
@@ -84,6 +86,10 @@ impl Endpoint for Scripted {
             let result = match step {
                 Some(Step::Answer(status, body)) => Ok(answer(status, body)),
                 Some(Step::Fail(code)) => Err(CallFailure::new(code, "scripted")),
+                Some(Step::FailIn(phase, code)) => {
+                    call.progress.reach(phase);
+                    Err(CallFailure::new(code, "scripted"))
+                }
                 Some(Step::Hang(phase)) => {
                     call.progress.reach(phase);
                     std::future::pending().await

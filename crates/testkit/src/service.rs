@@ -34,6 +34,8 @@ pub enum Step {
     WriteAndHang(Vec<u8>),
     /// Writes these bytes, then resets the connection (RST).
     WriteAndReset(Vec<u8>),
+    /// Writes these bytes below TLS, where the connection has it, then nothing, for ever.
+    WriteBelowTls(Vec<u8>),
     /// Writes these bytes one by one, with this pause before each, then nothing, for ever.
     Drip(Vec<u8>, Duration),
 }
@@ -127,17 +129,28 @@ impl Drop for Service {
 trait Reset: AsyncRead + AsyncWrite + Unpin {
     /// Lets the connection end in a reset when it is dropped.
     fn reset(self) -> Option<()>;
+
+    /// The connection below TLS.
+    fn below(&mut self) -> &mut TcpStream;
 }
 
 impl Reset for TcpStream {
     fn reset(self) -> Option<()> {
         self.set_zero_linger().ok()
     }
+
+    fn below(&mut self) -> &mut TcpStream {
+        self
+    }
 }
 
 impl Reset for TlsStream<TcpStream> {
     fn reset(self) -> Option<()> {
         self.into_inner().0.reset()
+    }
+
+    fn below(&mut self) -> &mut TcpStream {
+        self.get_mut().0
     }
 }
 
@@ -193,6 +206,11 @@ impl Script {
                     stream.write_all(&bytes).await.ok()?;
                     stream.flush().await.ok()?;
                     return stream.reset();
+                }
+                Step::WriteBelowTls(bytes) => {
+                    stream.below().write_all(&bytes).await.ok()?;
+                    self.stands.store(true, Ordering::Release);
+                    std::future::pending::<()>().await;
                 }
                 Step::Drip(bytes, pause) => {
                     self.stands.store(true, Ordering::Release);

@@ -16,7 +16,7 @@ impl FormTransport for HttpTransport {
         Box::pin(async move {
             let progress = Progress::default();
             match tokio::time::timeout_at(form.deadline.instant(), self.post(&form, &progress)).await {
-                Ok(answered) => answered,
+                Ok(answered) => answered.map_err(|failure| failure.in_phase(progress.phase())),
                 Err(_) => Err(late(&progress)),
             }
         })

@@ -395,6 +395,23 @@ async fn a_call_that_a_flow_gave_too_little_time_says_nothing_of_its_service() {
     assert_eq!(rig.hook.breaker().state, BreakerState::Open, "more than half of the hook's three seconds is enough");
 }
 
+/// A service that has read the document may still end the TLS connection with an alert.
+#[tokio::test]
+async fn a_failure_is_unsent_only_before_the_connection_has_the_document() {
+    for (phase, code, unsent) in [
+        (CallPhase::Authenticate, FailureCode::TokenRefused, true),
+        (CallPhase::Connect, FailureCode::TlsFailed, true),
+        (CallPhase::Connect, FailureCode::ConnectionReset, false),
+        (CallPhase::Wait, FailureCode::TlsFailed, false),
+        (CallPhase::Receive, FailureCode::TlsFailed, false),
+    ] {
+        let rig = Rig::new(BuiltInType::Telephony, &[Step::FailIn(phase, code)]);
+        let outcome = rig.invoke(None).await.outcome;
+        assert!(matches!(&outcome, Outcome::Failed(failure) if failure.code == code), "{outcome:?}");
+        assert_eq!(outcome.is_unsent(), unsent, "{code:?} in {phase:?}");
+    }
+}
+
 /// However full the bulkhead is.
 #[tokio::test(start_paused = true)]
 async fn an_open_breaker_answers_at_once() {

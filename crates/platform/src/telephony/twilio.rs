@@ -139,7 +139,7 @@ impl Twilio {
                 // For the operator: the org's event has the code alone.
                 let (provider, code) = (self.name(), failure.code.to_string());
                 tracing::warn!(provider, code, detail = failure.detail, "passcode_provider.failed");
-                Err(Undelivered { reason: failure.code.log_reason().into(), is_unsent: failure.code.is_unsent() })
+                Err(Undelivered { reason: failure.code.log_reason().into(), is_unsent: failure.is_unsent() })
             }
         }
     }

@@ -1,10 +1,13 @@
 //! TLS settings of one hook: authorities of its own, a client certificate.
 
+use std::time::Duration;
+
+use bytes::Bytes;
 use tenterhook_contract::{
     Secret,
     hook::{ClientCertificate, HookTls, InlineHook},
 };
-use tenterhook_engine::{FailureCode, Transport as _};
+use tenterhook_engine::{Deadline, FailureCode, FormRequest, FormTransport as _, Transport as _};
 use tenterhook_testkit::{
     pki::{Authority, Certificate},
     service::{Service, Step},
@@ -154,6 +157,28 @@ async fn a_service_that_wants_a_client_certificate_gets_the_hooks_own() {
         let wanted = if reached { None } else { Some(FailureCode::TlsFailed) };
         assert_eq!(result.err().map(|failure| failure.code), wanted);
         assert_eq!(service.received().len(), usize::from(reached), "nothing is sent without it");
+    }
+}
+
+/// A service that has the form may break the connection nevertheless: the message may be on its way.
+#[tokio::test]
+async fn an_alert_after_the_form_was_sent_does_not_say_that_nothing_was() {
+    let (authority, stranger) = (Authority::new().unwrap(), Authority::new().unwrap());
+    let transport = strict(Some(&authority), &["127.0.0.0/8"], vec!["127.0.0.1"]);
+    let authorization = Secret::new("Basic marked-secret");
+    for (shown_by, code, unsent) in
+        [(&authority, FailureCode::TlsFailed, false), (&stranger, FailureCode::TlsCertUntrusted, true)]
+    {
+        // A fatal alert, "internal error" (RFC 8446 section 6).
+        let alert = Step::WriteBelowTls(vec![21, 3, 3, 0, 2, 2, 80]);
+        let service = Service::start(vec![alert], Some(shown_by.server(Certificate::Good).unwrap())).await.unwrap();
+        let uri = format!("https://localhost:{}/", service.address().port());
+        let deadline = Deadline::after(Duration::from_secs(20));
+        let form =
+            FormRequest { uri: &uri, authorization: &authorization, body: Bytes::from_static(b"To=1"), deadline };
+        let failure = transport.post_form(form).await.unwrap_err();
+        assert_eq!((failure.code, failure.is_unsent()), (code, unsent));
+        assert_eq!(service.received().len(), usize::from(!unsent));
     }
 }
 
