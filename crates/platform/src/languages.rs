@@ -14,7 +14,8 @@ const NAME_BYTES: std::ops::RangeInclusive<usize> = 2..=35;
 /// The language of a person of whom none is known.
 pub const LANGUAGE_DEFAULT: &str = "en";
 
-/// Names of languages such as `de-AT`, the one that is preferred most first.
+/// Names of languages such as `de-AT`, as an `Accept-Language` header has them. They are read when somebody asks for them, which few
+/// requests do.
 ///
 /// ```
 /// use tenterhook_platform::Languages;
@@ -22,30 +23,44 @@ pub const LANGUAGE_DEFAULT: &str = "en";
 /// assert_eq!(languages.iter().collect::<Vec<_>>(), ["de-AT", "fr"]);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Languages(Vec<String>);
+pub struct Languages(String);
 
 impl Languages {
     /// The languages of an `Accept-Language` header. Those with the weight zero, `*`, and what is no name of a language are left out;
-    /// of those with the same weight the first one counts more. Only the first 1,000 bytes and 20 languages are read.
+    /// of those with the same weight the first one counts more. Only the whole elements in the first 1,000 bytes, and 20 languages, are read.
     pub fn of_header(header: &str) -> Self {
-        let mut end = header.len().min(HEADER_BYTES_MAX);
-        while !header.is_char_boundary(end) {
-            end -= 1;
+        Self::of_lines([header])
+    }
+
+    /// The same of a header that has several lines, which are one list (RFC 9110 section 5.3).
+    pub fn of_lines<'a>(lines: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut text = String::new();
+        for line in lines {
+            if !text.is_empty() {
+                text.push(',');
+            }
+            let room = HEADER_BYTES_MAX.saturating_sub(text.len());
+            if line.len() > room {
+                let read = line.get(..line.floor_char_boundary(room)).unwrap_or_default();
+                // What is left of the element after the last comma would be another language, or have another weight.
+                text.push_str(read.rsplit_once(',').map_or("", |(whole, _)| whole));
+                break;
+            }
+            text.push_str(line);
         }
-        let read = header.get(..end).unwrap_or_default();
-        let mut languages: Vec<_> = read.split(',').filter_map(weighted).take(LANGUAGES_MAX).collect();
-        languages.sort_by_key(|(weight, _)| Reverse(*weight));
-        Self(languages.into_iter().map(|(_, name)| name.to_owned()).collect())
+        Self(text)
     }
 
     /// Each language, the one that is preferred most first.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
+        let mut languages: Vec<_> = self.0.split(',').filter_map(weighted).take(LANGUAGES_MAX).collect();
+        languages.sort_by_key(|(weight, _)| Reverse(*weight));
+        languages.into_iter().map(|(_, name)| name)
     }
 }
 
-/// The language of what a person is told in this request: `preferredLanguage` of the profile, else `locale` of the profile, else the
-/// first language of the request for which there is a text (`has_text`), else the request's first one, else [`LANGUAGE_DEFAULT`].
+/// The language of what a person is told in this request: the first of `preferredLanguage` of the profile for which there is a text
+/// (`has_text`), else its first one, else `locale` of the profile, else the same of the request's languages, else [`LANGUAGE_DEFAULT`].
 ///
 /// ```
 /// use tenterhook_model::Profile;
@@ -55,14 +70,18 @@ impl Languages {
 /// assert_eq!(language_for(&ada.with("locale", "pt_BR"), &request, |language| language == "de"), "pt_BR");
 /// ```
 pub fn language_for<'a>(profile: &'a Profile, request: &'a Languages, has_text: impl Fn(&str) -> bool) -> Cow<'a, str> {
-    // Its form is that of the header (RFC 7643 section 4.1.1).
-    let preferred = profile.preferred_language().and_then(|text| Languages::of_header(text).0.into_iter().next());
-    if let Some(preferred) = preferred {
-        return preferred.into();
+    // Its form is that of the header (RFC 7643 section 4.1.1); some write the locale of their system.
+    let preferred = profile.preferred_language().map(|text| Languages::of_header(&text.replace('_', "-")));
+    if let Some(language) = preferred.as_ref().and_then(|preferred| first_told(preferred, &has_text)) {
+        return language.to_owned().into();
     }
-    let with_text = || request.iter().find(|language| has_text(language));
-    let language = profile.locale().or_else(with_text).or_else(|| request.iter().next());
+    let language = profile.locale().or_else(|| first_told(request, &has_text));
     language.unwrap_or(LANGUAGE_DEFAULT).into()
+}
+
+/// The first language with a text, else the first one.
+fn first_told(languages: &Languages, has_text: impl Fn(&str) -> bool) -> Option<&str> {
+    languages.iter().find(|language| has_text(language)).or_else(|| languages.iter().next())
 }
 
 /// Weight in thousandths and name of an element of the header.
@@ -113,6 +132,22 @@ mod tests {
         }
         let many = "de,".repeat(100_000);
         assert_eq!(Languages::of_header(&many).iter().count(), LANGUAGES_MAX);
+        let lines = Languages::of_lines(["fr;q=0.5", "", "de, it;q=0.1"]);
+        assert_eq!(lines.iter().collect::<Vec<_>>(), ["de", "fr", "it"], "lines are one list");
+    }
+
+    #[test]
+    fn an_element_that_is_not_read_whole_is_left_out() {
+        let weightless = format!("{}de-AT;q=0.01", " ".repeat(HEADER_BYTES_MAX - "de-AT".len()));
+        assert_eq!(Languages::of_header(&weightless).iter().count(), 0, "it has the weight one when it is cut");
+        for name in ["zh-Hant-TW", "ä-zh-Hant-TW"] {
+            for rest in 0..20 {
+                let long = format!("fr,{}{name},de", " ".repeat(HEADER_BYTES_MAX - "fr,".len() - rest));
+                let read = Languages::of_lines(["it;q=0.1", &long]);
+                assert!(read.iter().all(|language| ["it", "fr", name].contains(&language)), "{read:?}");
+                assert_eq!(read.iter().next(), Some("fr"), "{read:?}");
+            }
+        }
     }
 
     #[test]
@@ -120,7 +155,9 @@ mod tests {
         let ada = || Profile::new("ada", "ada@example.com", "Ada", "Okoye");
         let has_text = |language: &str| ["de", "en"].contains(&language);
         for (profile, header, expected) in [
-            (ada().with("preferredLanguage", "fr-CA, en;q=0.5").with("locale", "pt_BR"), "de", "fr-CA"),
+            (ada().with("preferredLanguage", "fr-CA, it;q=0.5").with("locale", "pt_BR"), "de", "fr-CA"),
+            (ada().with("preferredLanguage", "ja, de;q=0.9").with("locale", "pt_BR"), "en", "de"),
+            (ada().with("preferredLanguage", "it_CH").with("locale", "pt_BR"), "de", "it-CH"),
             (ada().with("preferredLanguage", "whatever I speak").with("locale", "pt_BR"), "de", "pt_BR"),
             (ada(), "ja, de;q=0.9, en;q=0.8", "de"),
             (ada(), "ja, ko", "ja"),

@@ -97,7 +97,7 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
         let peer = request.extensions().get::<Peer>().map(|Peer(address)| address.ip());
         let route = peer.map(|peer| app.proxies.route(peer, request.headers()));
         let user_agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
-        let languages = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|languages| languages.to_str().ok());
+        let languages = request.headers().get_all(header::ACCEPT_LANGUAGE).iter();
         let caller = Caller {
             request_id: request_id.clone(),
             at: app.platform.now(),
@@ -107,7 +107,7 @@ pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Nex
             ip_address: route.as_ref().map(|route| route.client.to_string()).unwrap_or_default(),
             proxies: route.map(|route| route.proxies.iter().map(IpAddr::to_string).collect()).unwrap_or_default(),
             user_agent: user_agent.map(|agent| agent.chars().take(USER_AGENT_CHARACTERS_MAX).collect()),
-            languages: languages.map(Languages::of_header).unwrap_or_default(),
+            languages: Languages::of_lines(languages.filter_map(|line| line.to_str().ok())),
             base_url: org.base_url.clone(),
         };
         request.extensions_mut().insert(caller);
