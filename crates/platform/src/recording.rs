@@ -85,11 +85,19 @@ struct Verdict<'a> {
 fn tell_operator(record: &InvocationRecord) {
     let Verdict { result, reason, message, .. } = verdict(&record.outcome);
     let (org, event_id, endpoint) = (&record.origin.org_id, record.event_id.as_str(), &*record.hook_name);
-    let (reason, message) = (reason.as_deref(), message.as_deref());
+    // Not `message`: this is the name of the line's own text.
+    let (reason, detail) = (reason.as_deref(), message.map(without_controls));
+    let detail = detail.as_deref();
     if result == LogResult::Success {
         tracing::debug!(%org, event_id, endpoint, "operator_endpoint.called");
+    } else if matches!(record.outcome, Outcome::Skipped(_)) {
+        // Each call is skipped while the breaker is open; the line that it opened says so once.
+        tracing::debug!(%org, event_id, endpoint, reason, detail, "operator_endpoint.skipped");
     } else {
-        tracing::warn!(%org, event_id, endpoint, reason, message, "operator_endpoint.failed");
+        tracing::warn!(%org, event_id, endpoint, reason, detail, "operator_endpoint.failed");
+    }
+    if let Some(change) = record.breaker {
+        tracing::warn!(%org, event_id, endpoint, breaker = change.code(), "operator_endpoint.breaker_changed");
     }
 }
 
@@ -240,7 +248,124 @@ fn timings_value(timings: &Timings) -> DebugValue<'static> {
 
 #[cfg(test)]
 mod tests {
+    use tenterhook_contract::{BuiltInType, answer::ServiceError};
+    use tenterhook_engine::BreakerChange;
+    use tenterhook_testkit::{hook::hook, origin::origin};
+    use tracing::{
+        Event as Line, Metadata, Subscriber,
+        field::{Field, Visit},
+        span,
+    };
+
     use super::*;
+
+    /// What a line of the server's log says.
+    #[derive(Debug, Default)]
+    struct Told {
+        level: String,
+        message: String,
+        detail: Option<String>,
+    }
+
+    impl Visit for Told {
+        fn record_str(&mut self, field: &Field, value: &str) {
+            if field.name() == "detail" {
+                self.detail = Some(value.to_owned());
+            }
+        }
+
+        fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+            if field.name() == "message" {
+                self.message = format!("{value:?}");
+            }
+        }
+    }
+
+    /// Takes the lines of the server's log.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<Told>>>);
+
+    impl Lines {
+        fn take(&self) -> Vec<Told> {
+            std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        }
+    }
+
+    impl Subscriber for Lines {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+        fn event(&self, line: &Line<'_>) {
+            let mut told = Told { level: line.metadata().level().to_string(), ..Told::default() };
+            line.record(&mut told);
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(told);
+        }
+
+        fn enter(&self, _: &span::Id) {}
+
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    /// The record of a call of an endpoint of the operator.
+    fn record() -> InvocationRecord {
+        let hook = hook(BuiltInType::Telephony, "https://sms.example.com/");
+        InvocationRecord {
+            origin: origin(),
+            purpose: Purpose::Operator,
+            hook_id: hook.id,
+            hook_name: "Fallback endpoint".into(),
+            hook_type: hook.hook_type,
+            event_id: tenterhook_contract::id::EventId::from_entropy([8; 16]),
+            at: tenterhook_contract::Timestamp::from_micros(0),
+            outcome: Outcome::Unchanged,
+            answered: true,
+            debug_context: None,
+            notices: Vec::new(),
+            unsent_headers: Vec::new(),
+            breaker: None,
+            fallback: None,
+            attempts: Vec::new(),
+            timings: Timings::default(),
+        }
+    }
+
+    /// The operator has no other place that says so.
+    #[test]
+    fn the_log_of_the_server_says_what_an_endpoint_of_the_operator_did() {
+        let refused = ServiceError { summary: Some("account\u{1b}[2J is empty".to_owned()), causes: Vec::new() };
+        for (outcome, breaker, wanted) in [
+            (Outcome::Unchanged, None, vec![("DEBUG", "operator_endpoint.called", None)]),
+            (
+                Outcome::Refused(refused),
+                Some(BreakerChange::Opened),
+                vec![
+                    ("WARN", "operator_endpoint.failed", Some("account [2J is empty")),
+                    ("WARN", "operator_endpoint.breaker_changed", None),
+                ],
+            ),
+            (
+                Outcome::Skipped(SkipReason::BreakerOpen),
+                None,
+                vec![("DEBUG", "operator_endpoint.skipped", Some(SkipReason::BreakerOpen.text()))],
+            ),
+        ] {
+            let lines = Lines::default();
+            let record = InvocationRecord { outcome, breaker, ..record() };
+            tracing::subscriber::with_default(lines.clone(), || tell_operator(&record));
+            let told = lines.take();
+            let told: Vec<_> = told.iter().map(|it| (&*it.level, &*it.message, it.detail.as_deref())).collect();
+            assert_eq!(told, wanted);
+        }
+    }
 
     #[test]
     fn the_paths_that_a_service_chose_fill_no_more_than_one_text_of_the_log() {

@@ -11,13 +11,14 @@ use tenterhook_contract::{
     hook::{HookPolicy, InlineHook},
     id::OrgId,
 };
-use tenterhook_engine::{Endpoint, ReadyHook, Transport};
+use tenterhook_engine::{BreakerState, Endpoint, ReadyHook, Transport};
 
 use super::PROVIDERS_TIME_MAX;
 
 /// Its name in the operator's log.
 const NAME: &str = "Fallback endpoint";
-/// Orgs whose circuit breaker and bounds are kept. Beyond that, those of orgs that call nothing now are forgotten.
+/// Orgs whose circuit breaker and bounds are kept. Beyond that, those of orgs that call nothing now are forgotten: first those whose calls
+/// have not failed lately, else all of them.
 const ORGS_MAX: usize = 1_000;
 
 /// The endpoint: one service that all orgs call, each with a circuit breaker and bounds of its own.
@@ -53,6 +54,9 @@ impl OperatorEndpoint {
             return Arc::clone(ready);
         }
         if of_orgs.len() >= ORGS_MAX {
+            of_orgs.retain(|_, ready| Arc::strong_count(ready) > 1 || has_failed(ready));
+        }
+        if of_orgs.len() >= ORGS_MAX {
             of_orgs.retain(|_, ready| Arc::strong_count(ready) > 1);
         }
         let kind = Arc::clone(BuiltInType::Telephony.kind());
@@ -62,9 +66,16 @@ impl OperatorEndpoint {
     }
 }
 
+/// Whether its circuit breaker knows of failures.
+fn has_failed(ready: &ReadyHook) -> bool {
+    let breaker = ready.breaker();
+    breaker.state != BreakerState::Closed || breaker.failures > 0
+}
+
 #[cfg(test)]
 mod tests {
-    use tenterhook_engine::{CallFailure, FailureCode, Refusing};
+    use tenterhook_engine::{CallFailure, Engine, FailureCode, Invocation, Refusing};
+    use tenterhook_testkit::{origin::origin, point::Numbers};
 
     use super::*;
 
@@ -97,5 +108,28 @@ mod tests {
         }
         assert!(endpoint.of_orgs.lock().is_ok_and(|of_orgs| of_orgs.len() <= ORGS_MAX));
         assert!(Arc::ptr_eq(&first, &endpoint.of(&org(0))), "one in use stays");
+    }
+
+    async fn call(hook: &ReadyHook) {
+        let (point, subject) = (&Numbers(BuiltInType::Telephony), &mut 1);
+        let invocation =
+            Invocation { point, hook, origin: origin(), source: "x", context: &(), subject, deadline: None };
+        Engine::builder().build().invoke(invocation).await;
+    }
+
+    /// Else an org whose breaker is open would call the service anew whenever many others have sent something.
+    #[tokio::test]
+    async fn breakers_that_know_of_failures_outlive_the_others() {
+        let endpoint =
+            OperatorEndpoint::new(&Nowhere, "https://sms.example.com", ("Authorization", Secret::new("marked")), 1);
+        call(&endpoint.of(&org(0))).await;
+        for number in 1..3_000 {
+            drop(endpoint.of(&org(number)));
+        }
+        assert_eq!(endpoint.of(&org(0)).breaker().failures, 1);
+        for number in 3_000..5_000 {
+            call(&endpoint.of(&org(number))).await;
+        }
+        assert!(endpoint.of_orgs.lock().is_ok_and(|of_orgs| of_orgs.len() <= ORGS_MAX), "and are bounded");
     }
 }
