@@ -233,7 +233,7 @@ mod tests {
         let phone = |text: &str| PhoneNumber::parse(text, None).unwrap();
         let own = phone("+2348031234567");
         let sms = || factor(FactorMethod::Sms(own.clone()));
-        let same = factor(FactorMethod::Call(own.with_extension("42").unwrap()));
+        let same = factor(FactorMethod::Call(own.clone().with_extension("42").unwrap()));
         let other = factor(FactorMethod::Call(phone("+447911123456")));
         let app = factor(FactorMethod::Totp(TotpSecret::new([7; TOTP_SECRET_BYTES])));
         for (factors, proven, expected) in [
