@@ -130,6 +130,7 @@ impl World {
                 missed_hook_claim: None,
                 refresh_grace_seconds: REFRESH_GRACE_SECONDS,
                 lockout: tenterhook_platform::Lockout::default(),
+                recovery: Vec::new(),
                 failure_pages: None,
                 follow: tenterhook_platform::FollowSettings::default(),
             },

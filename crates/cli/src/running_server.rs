@@ -6,6 +6,7 @@ use tenterhook_contract::HookTypes;
 use tenterhook_engine::{Limits, SystemClock, Witness};
 use tenterhook_flows::registration::unverified::UnverifiedUsers;
 use tenterhook_management::signing_keys::{self, DueKeys};
+use tenterhook_model::RecoveryMethod;
 use tenterhook_platform::{
     FollowSettings, Lockout, Parts, Platform, Settings, entropy::SystemEntropy, mail::MailCarrier,
     telephony::TelephonyParts,
@@ -50,6 +51,7 @@ pub(crate) struct Plan {
     pub(crate) missed_hook_claim: Option<Arc<str>>,
     pub(crate) refresh_grace_seconds: u32,
     pub(crate) lockout: Lockout,
+    pub(crate) recovery: Vec<RecoveryMethod>,
     /// Where the pages of the program have those about failure codes, if they do.
     pub(crate) failure_pages: Option<&'static str>,
     pub(crate) follow: FollowSettings,
@@ -110,6 +112,7 @@ impl RunningServer {
                 missed_hook_claim: plan.missed_hook_claim,
                 refresh_grace_seconds: plan.refresh_grace_seconds,
                 lockout: plan.lockout,
+                recovery: plan.recovery,
                 failure_pages: plan.failure_pages,
                 follow: plan.follow,
             },

@@ -145,6 +145,7 @@ pub(crate) fn plan(config: &Config) -> Result<Plan, Error> {
         missed_hook_claim: config.outbound.missed_hook_claim.as_deref().map(Into::into),
         refresh_grace_seconds: config.oauth.refresh_grace_seconds,
         lockout: config.sign_in.lockout(),
+        recovery: config.sign_in.recovery(config.mail.host.is_some()),
         failure_pages: None,
         follow: FollowSettings { orgs_loaded_max: config.limits.orgs_in_memory, ..FollowSettings::default() },
         metrics_listen: config.server.metrics_listen,

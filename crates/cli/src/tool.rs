@@ -101,6 +101,7 @@ async fn start(config: &Config, store: Store) -> Result<Arc<Platform>, Error> {
             missed_hook_claim: None,
             refresh_grace_seconds: plan.refresh_grace_seconds,
             lockout: plan.lockout,
+            recovery: Vec::new(),
             failure_pages: None,
             follow: plan.follow,
         },

@@ -8,6 +8,7 @@ pub mod factors;
 pub mod host;
 pub mod oauth;
 pub mod password_reset;
+pub mod recovery;
 pub mod registration;
 pub mod saml;
 pub mod second_factor;

@@ -1,5 +1,5 @@
-//! A password with a link that an administrator has sent: a new one after a reset, or the first one of a new user. The link works once, and
-//! signs nobody in.
+//! A password with a link: a new one after a reset by an administrator or by the user, or the first one of a new user. The link works
+//! once, and signs nobody in.
 
 use std::borrow::Cow;
 
@@ -65,7 +65,7 @@ async fn find(
     (purpose, token): (LinkPurpose, &Secret),
 ) -> Result<Option<(SingleUseLink, User)>, StoreError> {
     let found = platform.find_link(org, token, purpose).await?;
-    Ok(found.filter(|(_, user)| purpose.sets_password_in() == Some(user.status)))
+    Ok(found.filter(|(_, user)| purpose.sets_password_in(user.status)))
 }
 
 /// Sets the new password of the user whom a link is for, and uses the link up. `commitment` begins before anything is stored; from then

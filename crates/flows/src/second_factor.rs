@@ -210,6 +210,8 @@ fn requester<'a>(caller: &'a Caller, user: &User) -> Requester<'a> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
     use tenterhook_contract::id::{OrgId, UserId};
     use tenterhook_model::{FactorMethod, FactorStatus, FactorType, PhoneNumber, TOTP_SECRET_BYTES, TotpSecret};
 

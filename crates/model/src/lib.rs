@@ -32,6 +32,7 @@ mod passcode;
 mod phone_number;
 mod policy;
 mod profile;
+mod recovery;
 mod saml_app;
 mod saml_session;
 mod search;
@@ -98,6 +99,10 @@ pub use phone_number::{
 pub use policy::{AccessPolicy, EVERYONE, PolicyRule, RuleHooks, RulePeople};
 pub use profile::{
     ATTRIBUTE_CHARACTERS_MAX, CUSTOM_ATTRIBUTES_MAX, CUSTOM_BYTES_MAX, LOGIN_BYTES_MAX, Profile, USER_OF_THE_TOKEN,
+};
+pub use recovery::{
+    RECOVERY_ATTEMPTS_MAX, RECOVERY_ATTEMPTS_OF_LOGIN_MAX, RECOVERY_LINKS_MAX, RECOVERY_RESEND_SECONDS,
+    RECOVERY_SECONDS, RecoveryMethod, RecoveryPurpose, RecoveryStage, RecoverySubject, RecoveryToken,
 };
 pub use saml_app::{
     AcsEndpoint, AttributeSource, AttributeStatement, ContentCipher, Encryption, NameIdFormat, SamlApp, SingleLogout,

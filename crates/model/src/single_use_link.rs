@@ -5,7 +5,7 @@ use tenterhook_contract::{
     id::{OrgId, UserId},
 };
 
-use crate::UserStatus;
+use crate::{RecoveryPurpose, UserStatus};
 
 /// What a link is for. A link of one purpose is none of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,15 +16,20 @@ pub enum LinkPurpose {
     EmailVerification,
     /// It sets the first password of a user whom an administrator has activated.
     Activation,
+    /// It sets a new password for somebody who asked for the mail.
+    Recovery,
+    /// It ends the lock of somebody who asked for the mail.
+    Unlock,
 }
 
 impl LinkPurpose {
-    /// The status of users for whom such a link sets a password; `None` when it sets none.
-    pub fn sets_password_in(self) -> Option<UserStatus> {
+    /// Whether such a link sets a password for users of this status.
+    pub fn sets_password_in(self, status: UserStatus) -> bool {
         match self {
-            Self::PasswordReset => Some(UserStatus::Recovery),
-            Self::Activation => Some(UserStatus::Provisioned),
-            Self::EmailVerification => None,
+            Self::PasswordReset => status == UserStatus::Recovery,
+            Self::Activation => status == UserStatus::Provisioned,
+            Self::Recovery => RecoveryPurpose::Password.is_open_to(status),
+            Self::EmailVerification | Self::Unlock => false,
         }
     }
 
@@ -34,6 +39,8 @@ impl LinkPurpose {
             Self::PasswordReset => "PASSWORD_RESET",
             Self::EmailVerification => "EMAIL_VERIFICATION",
             Self::Activation => "ACTIVATION",
+            Self::Recovery => "RECOVERY",
+            Self::Unlock => "UNLOCK",
         }
     }
 }

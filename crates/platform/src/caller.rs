@@ -151,14 +151,15 @@ pub fn canonical_path(path: &str) -> Cow<'_, str> {
 
 /// Parameters whose values are credentials, which do not belong in a query; SAML messages, which name a user in words that a
 /// hook may have set; and `RelayState`, which is the service provider's own: what it remembers of its user, or in a logout of ours a
-/// token. If a request has them there, the values are not logged.
-const SECRET_PARAMETERS: [&str; 19] = [
+/// token; and `back`, the request that people recover a password for, with all of these. If a request has them there, the values are not logged.
+const SECRET_PARAMETERS: [&str; 20] = [
     "RelayState",
     "SAMLRequest",
     "SAMLResponse",
     "access_token",
     "activationToken",
     "assertion",
+    "back",
     "client_assertion",
     "client_secret",
     "code",

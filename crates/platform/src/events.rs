@@ -22,6 +22,10 @@ pub const SESSION_START: (&str, &str) = ("user.session.start", "User login to Ok
 pub const SESSION_END: (&str, &str) = ("user.session.end", "User logout from Okta");
 /// Event type and display message of a new password, whoever has set it.
 pub const UPDATE_PASSWORD: (&str, &str) = ("user.account.update_password", "User update password for Okta");
+/// Event type and display message of a password that its user recovers.
+pub const RECOVER_PASSWORD: (&str, &str) = ("user.account.reset_password", "User reset password for Okta");
+/// Event type and display message of a lock that its user ends.
+pub const RECOVER_ACCOUNT: (&str, &str) = ("user.account.unlock", "User unlocked account for Okta");
 /// Event type and display message of a user whom wrong passwords have locked out.
 pub const LOCK_USER: (&str, &str) = ("user.account.lock", "Max sign in attempts exceeded");
 /// Event type and display message of a lock that has ended by itself.

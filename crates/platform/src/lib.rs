@@ -34,6 +34,7 @@ pub mod saml_apps;
 pub mod sessions;
 mod snapshot;
 mod stranger_bounds;
+mod stranger_recoveries;
 mod stranger_registrations;
 mod stranger_signatures;
 pub mod telephony;
@@ -54,6 +55,7 @@ pub use pause::{HookRun, Pause, Paused, Resumed, Run};
 pub use platform::{ChangeError, FollowSettings, OrgError, Parts, Platform, Settings};
 pub use recording::SystemLogRecorder;
 pub use snapshot::{DEFAULT_SERVER, OrgSnapshot, issuer};
+pub use stranger_recoveries::{RECOVERY_SENDS_MAX, RECOVERY_SENDS_PER_ORG_MAX, RecoveryPlace};
 pub use stranger_registrations::CountedMails;
 /// Why the database did not do something. Whoever answers a request names it here, not in the store.
 pub use tenterhook_store::StoreError;

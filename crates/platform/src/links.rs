@@ -15,6 +15,10 @@ pub const RESET_PASSWORD_PATH: &str = "/reset_password";
 pub const VERIFY_EMAIL_PATH: &str = "/verify_email";
 /// The path of the page that sets the first password.
 pub const ACTIVATION_PATH: &str = "/welcome";
+/// The path of the page that sets a new password for somebody who asked for the mail.
+pub const RECOVERY_PATH: &str = "/recovery/new_password";
+/// The path of the page that ends a lock.
+pub const UNLOCK_PATH: &str = "/recovery/unlock";
 /// The parameter of a link's token: one of those whose values are never logged.
 pub const TOKEN_PARAMETER: &str = "token";
 /// Longest token that is looked up.
@@ -37,13 +41,15 @@ pub fn path_of(purpose: LinkPurpose) -> &'static str {
         LinkPurpose::PasswordReset => RESET_PASSWORD_PATH,
         LinkPurpose::EmailVerification => VERIFY_EMAIL_PATH,
         LinkPurpose::Activation => ACTIVATION_PATH,
+        LinkPurpose::Recovery => RECOVERY_PATH,
+        LinkPurpose::Unlock => UNLOCK_PATH,
     }
 }
 
 /// How long a link works, and the same in words.
 pub fn good_for(purpose: LinkPurpose) -> (i64, &'static str) {
     match purpose {
-        LinkPurpose::PasswordReset => (3_600, "one hour"),
+        LinkPurpose::PasswordReset | LinkPurpose::Recovery | LinkPurpose::Unlock => (3_600, "one hour"),
         LinkPurpose::EmailVerification | LinkPurpose::Activation => (7 * 86_400, "seven days"),
     }
 }

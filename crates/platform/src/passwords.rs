@@ -292,9 +292,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_fails_is_answered_at_one_moment_once_something_took_longer_until_it_was_counted() {
         let org = "org whose wrong passwords are counted";
-        let begun = || Verified { fits: false, own_hash: None, paced: Some((org.to_owned(), Instant::now())) };
+        let paced = || Verified { fits: false, own_hash: None, paced: Some((org.to_owned(), Instant::now())) };
         let answered = async |took: u64, is_counted: bool| {
-            let (verified, began) = (begun(), Instant::now());
+            let (verified, began) = (paced(), Instant::now());
             tokio::time::advance(Duration::from_millis(took)).await;
             if is_counted {
                 verified.paces_refusals();

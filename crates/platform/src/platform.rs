@@ -10,7 +10,7 @@ use std::{
 
 use tenterhook_contract::{HookTypes, Timestamp, id::OrgId};
 use tenterhook_engine::{Clock, Engine, Entropy, Limits, Transport, Witness};
-use tenterhook_model::{ConfigurationWrite, Org, OrgStatus};
+use tenterhook_model::{ConfigurationWrite, Org, OrgStatus, RecoveryMethod};
 use tenterhook_store::{CommitError, LogWriter, NotReady, Store, StoreError};
 use tokio::{sync::Mutex, time::Instant};
 
@@ -22,6 +22,7 @@ use crate::{
     orgs::{ORGS_LOADED_MAX, Orgs, Room},
     profile_updates::ProfileUpdates,
     refusals::Refusals,
+    stranger_recoveries::StrangerRecoveries,
     stranger_registrations::StrangerRegistrations,
     stranger_signatures::StrangerSignatures,
     telephony::{Telephony, TelephonyParts},
@@ -73,6 +74,8 @@ pub struct Settings {
     pub refresh_grace_seconds: u32,
     /// When wrong passwords lock a user out.
     pub lockout: Lockout,
+    /// How people may recover a forgotten password and unlock themselves; not at all when it is empty.
+    pub recovery: Vec<RecoveryMethod>,
     /// The path below which the program serves the pages about failure codes, such as `/dev/failures/`; `None` where it
     /// serves none.
     pub failure_pages: Option<&'static str>,
@@ -113,6 +116,8 @@ pub struct Platform {
     refusals: Refusals,
     /// On the heap, because the futures that start a platform hold it.
     stranger_registrations: Box<StrangerRegistrations>,
+    /// On the heap for the same reason.
+    stranger_recoveries: Box<StrangerRecoveries>,
     /// On the heap for the same reason.
     profile_updates: Box<ProfileUpdates>,
     stranger_signatures: StrangerSignatures,
@@ -179,6 +184,7 @@ impl Platform {
             hook_types,
             refusals: Refusals::new(),
             stranger_registrations: Box::new(StrangerRegistrations::new()),
+            stranger_recoveries: Box::new(StrangerRecoveries::new()),
             profile_updates: Box::default(),
             stranger_signatures: StrangerSignatures::new(),
             host_tokens: Arc::default(),
@@ -221,6 +227,10 @@ impl Platform {
 
     pub(crate) fn profile_updates(&self) -> &ProfileUpdates {
         &self.profile_updates
+    }
+
+    pub(crate) fn stranger_recoveries(&self) -> &StrangerRecoveries {
+        &self.stranger_recoveries
     }
 
     pub(crate) fn stranger_registrations(&self) -> &StrangerRegistrations {

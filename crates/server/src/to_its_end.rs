@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::response::{IntoResponse as _, Response};
 use hyper::rt::Executor as _;
-use tenterhook_flows::commitment::Commitment;
+use tenterhook_flows::{commitment::Commitment, recovery::PendingSend};
 use tokio::sync::oneshot;
 
 use crate::{accept::Tasks, edge::CatchPanic, error::ApiError};
@@ -51,6 +51,15 @@ where
     match tasks {
         Some(tasks) => to_its_end(&tasks, commitment, work).await,
         None => work.await,
+    }
+}
+
+/// Sends the message of a recovery after the answer. The drain waits for it as for any request.
+pub(crate) fn in_background(tasks: Option<&Tasks>, send: Option<Box<PendingSend>>) {
+    let Some(send) = send else { return };
+    match tasks {
+        Some(tasks) => tasks.execute(send.run()),
+        None => drop(tokio::spawn(send.run())),
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
     migration_logout::SessionIndexes,
     migration_orgs::ManagedOrgs,
     migration_proofs::Proofs,
+    migration_recovery::RecoveryTokens,
     migration_replaced::ReplacedSessions,
     migration_roles::TokenRoles,
     migration_saml::SamlSessions,
@@ -32,7 +33,7 @@ use crate::{
 };
 
 /// All steps, in their order. A new one is added at the end.
-pub(crate) const STEPS: [&dyn Step; 26] = [
+pub(crate) const STEPS: [&dyn Step; 27] = [
     &Foundation,
     &Expiry,
     &ConfigurationMark,
@@ -57,6 +58,7 @@ pub(crate) const STEPS: [&dyn Step; 26] = [
     &Factors,
     &Proofs,
     &SecondFactor,
+    &RecoveryTokens,
     &AccessFactor,
     &TokenProofs,
 ];

@@ -23,6 +23,7 @@ use crate::{
     factors::of_user as factors_of_user,
     groups::{group_rows, member_ids, of_user},
     orgs::of_host,
+    recovery_tokens,
     user_access::valid_access_of,
     user_keys::unkeyed,
     user_search::{BOUNDS, Part, are_common, found_page, last_of_step, walked_page},
@@ -389,6 +390,21 @@ async fn tokens_are_found_by_indexes(config: &StoreConfig) {
     for table in ["authn_tokens", "access_tokens"] {
         check_each(&store, table, checks).await;
     }
+    let values = format!("org, {text}, 'PASSWORD', 'SMS', 'CHALLENGED', {text}, NULL, 0, n, n");
+    let columns = "org_id, token_sha256, purpose, method, stage, login_key, user_id, attempts, sent_us, expires_us";
+    fill(&store, &format!("recovery_tokens ({columns})"), &values).await;
+    let primary = if is_postgres { "recovery_tokens_pkey" } else { "sqlite_autoindex_recovery_tokens_1" };
+    let find = |condition: SimpleExpr| recovery_tokens::Entity::find().filter(condition);
+    check_each(&store, "recovery_tokens", async || {
+        let working = recovery_tokens::working(&org, "t777", Timestamp::from_micros(0));
+        check(&store, find(working), &[primary]).await;
+        check(&store, find(recovery_tokens::of_user(&org, &user)), &["recovery_tokens_user"]).await;
+        let of_login = recovery_tokens::of_login(&org, "t777", Timestamp::from_micros(0));
+        check(&store, find(of_login), &["recovery_tokens_login"]).await;
+    })
+    .await;
+    check(&store, find(recovery_tokens::expired(100)).limit(100), &["recovery_tokens_expiry"]).await;
+    let find = |condition: SimpleExpr| authn_token::Entity::find().filter(condition);
     // Without statistics PostgreSQL takes a third of all tokens for expired ones, and reads the table until it has a batch.
     check(&store, find(authn_tokens::expired(100)).limit(100), &["authn_tokens_expiry"]).await;
 }

@@ -66,6 +66,26 @@ impl Store {
     /// Uses a link up and changes its user, both or neither. What the user has signed in to meanwhile, with a password that was verified
     /// before the link was issued, ends. Of several concurrent uses exactly one is [`Redeemed::Done`].
     pub async fn redeem_link(&self, link: &SingleUseLink, user: &User, now: Timestamp) -> Result<Redeemed, StoreError> {
+        self.redeem_link_ending(link, user, Some(Ending::SessionsAndTokens), now).await
+    }
+
+    /// The same for a link that gives the user no other password: nothing that the user has signed in to ends.
+    pub async fn redeem_unlock_link(
+        &self,
+        link: &SingleUseLink,
+        user: &User,
+        now: Timestamp,
+    ) -> Result<Redeemed, StoreError> {
+        self.redeem_link_ending(link, user, None, now).await
+    }
+
+    async fn redeem_link_ending(
+        &self,
+        link: &SingleUseLink,
+        user: &User,
+        ending: Option<Ending>,
+        now: Timestamp,
+    ) -> Result<Redeemed, StoreError> {
         let transaction = self.connections.writer.begin().await?;
         let this = working(&link.org_id, &link.token_sha256, link.purpose, now);
         let redeemed = redeem::<Entity>(&transaction, this, user).await?;
@@ -73,7 +93,9 @@ impl Store {
             transaction.rollback().await;
             return Ok(redeemed);
         }
-        end_access(&transaction, (&user.org_id, &user.id), Ending::SessionsAndTokens, user.last_updated).await?;
+        if let Some(ending) = ending {
+            end_access(&transaction, (&user.org_id, &user.id), ending, user.last_updated).await?;
+        }
         transaction.commit().await?;
         Ok(Redeemed::Done)
     }
@@ -104,6 +126,15 @@ pub(crate) async fn put_link(
     let of_user = Column::OrgId.eq(link.org_id.as_str()).and(Column::UserId.eq(link.user_id.as_str()));
     let previous = of_user.and(Column::Purpose.eq(link.purpose.as_str()));
     Entity::delete_many().filter(previous).exec(connection).await?;
+    insert(connection, link, user_version).await
+}
+
+/// Adds a link beside those that the user has.
+pub(crate) async fn insert(
+    connection: &impl ConnectionTrait,
+    link: &SingleUseLink,
+    user_version: i64,
+) -> Result<(), DbErr> {
     let row = ActiveModel {
         org_id: Set(link.org_id.to_string()),
         token_sha256: Set(link.token_sha256.clone()),
@@ -117,7 +148,7 @@ pub(crate) async fn put_link(
 }
 
 /// The condition of a link that works.
-fn working(org: &OrgId, token_sha256: &str, purpose: LinkPurpose, now: Timestamp) -> SimpleExpr {
+pub(crate) fn working(org: &OrgId, token_sha256: &str, purpose: LinkPurpose, now: Timestamp) -> SimpleExpr {
     let this = Column::OrgId.eq(org.as_str()).and(Column::TokenSha256.eq(token_sha256));
     this.and(Column::Purpose.eq(purpose.as_str())).and(Column::ExpiresUs.gt(now.as_micros()))
 }

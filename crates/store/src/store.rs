@@ -36,7 +36,7 @@ use crate::{
     migrated::{self, DatabaseContent},
     orgs::DamagedOrgs,
     readiness::Readiness,
-    sessions,
+    recovery_tokens, sessions,
     unverified_users::has_no_use,
 };
 
@@ -212,6 +212,7 @@ impl Store {
         removed += self.remove::<single_use_link::Entity>(has_no_use(now)).await?;
         removed += self.remove::<authn_token::Entity>(authn_tokens::expired(us)).await?;
         removed += self.remove::<factor_code::Entity>(factor_code::Column::ExpiresUs.lt(us)).await?;
+        removed += self.remove::<recovery_tokens::Entity>(recovery_tokens::expired(us)).await?;
         let of_no_use = now.plus_seconds(-SUCCESSOR_SECONDS_MAX).as_micros();
         let forget = refresh_token::Column::UsedUs.lt(of_no_use).and(refresh_token::Column::Successor.is_not_null());
         self.in_batches::<refresh_token::Entity>(forget, Some(refresh_token::Column::Successor)).await?;

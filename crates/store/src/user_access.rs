@@ -14,6 +14,7 @@ use crate::{
     Store, StoreError, authn_tokens,
     entity::{access_token, authn_token, authorization_code, refresh_token, session, session_app, user as user_table},
     grants::revoke_refresh_where,
+    recovery_tokens::end_recoveries,
     store::to_text,
 };
 
@@ -89,6 +90,7 @@ pub(crate) async fn end_access(
     let of_user = of_user(connection.get_database_backend(), user);
     // First, so that neither a code nor a session is added for what has ended.
     end_proofs(connection, org, user).await?;
+    end_recoveries(connection, org, user).await?;
     let ended = session::Entity::delete_many()
         .filter(session::Column::OrgId.eq(org.as_str()))
         .filter(of_user.clone())

@@ -95,6 +95,7 @@ pub fn parts(store: Store, transport: Arc<dyn Transport>, base_url: Arc<str>) ->
             missed_hook_claim: Some("x-hook-missed".into()),
             refresh_grace_seconds: 0,
             lockout: Lockout::default(),
+            recovery: Vec::new(),
             failure_pages: None,
             follow: FollowSettings::default(),
         },

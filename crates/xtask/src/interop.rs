@@ -43,6 +43,8 @@ pub(crate) enum Suite {
     Saml,
     /// Chromium: people sign up, verify their addresses, and bring old passwords along
     Browser,
+    /// Chromium: people recover a forgotten password with a passcode and with a link, and unlock themselves
+    Recovery,
     /// Patroni, etcd and HAProxy: two nodes while PostgreSQL fails over five times. Only when it is named
     Failover,
     /// pgbouncer in front of PostgreSQL. Only when it is named
@@ -64,6 +66,7 @@ impl Suite {
             Self::Hosts => Some("interop/hosts.test.mjs"),
             Self::Saml => Some("interop/saml.test.mjs"),
             Self::Browser => Some("interop/browser.test.mjs"),
+            Self::Recovery => Some("interop/recovery.test.mjs"),
             Self::Failover | Self::Pgbouncer => None,
         }
     }
@@ -77,7 +80,7 @@ impl Suite {
         match self {
             Self::Saml => &[JAVA, MAVEN, XMLSEC, CHROMIUM],
             Self::JavaSdk => &[JAVA, MAVEN],
-            Self::Browser => &[CHROMIUM],
+            Self::Browser | Self::Recovery => &[CHROMIUM],
             _ => &[],
         }
     }

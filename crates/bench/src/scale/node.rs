@@ -60,6 +60,7 @@ pub(crate) async fn platform(config: &StoreConfig, keys: &str, base_url: String)
             missed_hook_claim: None,
             refresh_grace_seconds: REFRESH_GRACE_SECONDS,
             lockout: tenterhook_platform::Lockout::default(),
+            recovery: Vec::new(),
             failure_pages: None,
             follow: tenterhook_platform::FollowSettings::default(),
         },

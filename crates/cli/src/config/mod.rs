@@ -339,7 +339,7 @@ impl Config {
                 return refuse(key, "must be at least 1");
             }
         }
-        self.sign_in.check()?;
+        self.sign_in.check(self.mail.host.is_some())?;
         self.mail.check()?;
         self.telephony.check()?;
         if self.store.connections_max < CONNECTIONS_MIN {

@@ -35,7 +35,7 @@ pub(crate) enum Form {
 }
 
 /// Every setting, in the order of the documentation.
-pub(crate) const SETTINGS: [Setting; 62] = [
+pub(crate) const SETTINGS: [Setting; 63] = [
     setting("server", "listen", Address("\"127.0.0.1:8080\"")),
     setting("server", "base_url", Text("\"https://hooks.example.com\"")),
     setting("server", "connections_max", Number("10000")),
@@ -59,6 +59,7 @@ pub(crate) const SETTINGS: [Setting; 62] = [
     setting("sign_in", "lockout_attempts", Number("10")),
     setting("sign_in", "unlock_minutes", Number("30")),
     setting("sign_in", "lockout_failures", OneOf(&["hide", "show"])),
+    setting("sign_in", "recovery", Texts("[\"email\", \"sms\", \"call\"]")),
     setting("branding", "name", Text("\"Acme\"")),
     setting("branding", "color", Text("\"#1b4dd1\"")),
     setting("branding", "radius_px", Number("8")),

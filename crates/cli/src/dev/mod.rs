@@ -42,6 +42,7 @@ use tenterhook_contract::Secret;
 use tenterhook_engine::{Limits, Witness, Witnessed};
 use tenterhook_flows::oauth::token::REFRESH_GRACE_SECONDS;
 use tenterhook_management::provision;
+use tenterhook_model::RecoveryMethod;
 use tenterhook_server::{Hosted, ProxyBlock, ServerLimits, TrustedProxies};
 use tenterhook_store::{Keyring, StoreConfig};
 use tenterhook_transport::{EgressPolicy, HttpTransport, TransportConfig, TransportError};
@@ -126,19 +127,24 @@ fn transport() -> Result<HttpTransport, TransportError> {
     HttpTransport::with_config(TransportConfig { policy, ..TransportConfig::default() })
 }
 
+/// Where the data are kept, and the key of the secrets among them.
+fn storage(options: &Options) -> Result<(StoreConfig, Keyring), Error> {
+    if options.ephemeral {
+        return Ok((StoreConfig::Ephemeral, Keyring::from_text(&Keyring::generate_text())?));
+    }
+    let key = options.data.join("master.key");
+    let master_key = key_file::read_or_create(&key, Keyring::generate_text)
+        .map_err(|error| format!("Cannot use the master key `{}`: {error}", key.display()))?;
+    let store = StoreConfig::Sqlite { path: options.data.join("tenterhook.sqlite") };
+    Ok((store, Keyring::from_text(&master_key)?))
+}
+
 async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
     let headers = registration::given_headers(&options.header)?;
     telemetry::start(LogFormat::Text, "warn")?;
     // Held until the end, so that no other process uses the folder.
     let _lock = if options.ephemeral { None } else { Some(folder::lock(&options.data).await?) };
-    let (store, master_key) = if options.ephemeral {
-        (StoreConfig::Ephemeral, Keyring::generate_text())
-    } else {
-        let key = options.data.join("master.key");
-        let master_key = key_file::read_or_create(&key, Keyring::generate_text)
-            .map_err(|error| format!("Cannot use the master key `{}`: {error}", key.display()))?;
-        (StoreConfig::Sqlite { path: options.data.join("tenterhook.sqlite") }, master_key)
-    };
+    let (store, keyring) = storage(&options)?;
     let secrets_file = (!options.ephemeral).then(|| options.data.join(secrets::FILE));
     let secrets = DevSecrets::load(if options.ephemeral { None } else { Some(&options.data) })?;
     let place = secrets_file.clone().map_or(SecretPlace::Memory, SecretPlace::File);
@@ -156,11 +162,12 @@ async fn demonstrate(options: Options) -> Result<ExitCode, Error> {
         listen: (Ipv4Addr::LOCALHOST, options.port).into(),
         base_url: None,
         store,
-        keyring: Keyring::from_text(&master_key)?,
+        keyring,
         master_key_file: None,
         missed_hook_claim: None,
         refresh_grace_seconds: REFRESH_GRACE_SECONDS,
         lockout: tenterhook_platform::Lockout::default(),
+        recovery: RecoveryMethod::ALL.to_vec(),
         failure_pages: Some(docs::FAILURE_PAGES),
         follow: tenterhook_platform::FollowSettings::default(),
         metrics_listen: None,

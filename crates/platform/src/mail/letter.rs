@@ -80,7 +80,7 @@ impl Letter<'_> {
         let address = MailAddress::parse(self.login).ok();
         let is_own = address.as_ref().is_some_and(|login| login.to_string().eq_ignore_ascii_case(&to.to_string()));
         let is_shown = match self.kind {
-            MailKind::EmailVerification | MailKind::AccountExists => is_own,
+            MailKind::EmailVerification | MailKind::AccountExists | MailKind::Recovery | MailKind::Unlock => is_own,
             MailKind::PasswordReset | MailKind::Activation => {
                 address.is_some() || !self.login.contains(['.', '+', '@', '\''])
             }
@@ -108,6 +108,18 @@ fn words(kind: MailKind) -> Words {
             sentence: "Somebody has tried to sign up with your username. You already have an account, so nothing was changed: go to the application and sign in.",
             action: "",
             unexpected: "If it was not you, you need not do anything.",
+        },
+        MailKind::Recovery => Words {
+            subject: "Forgot your password?",
+            sentence: "Somebody has asked for a new password for your account. Set one with the link below; until then nothing is changed.",
+            action: "Set a new password",
+            unexpected: "If it was not you, do not open the link: your password stays as it is.",
+        },
+        MailKind::Unlock => Words {
+            subject: "Unlock your account",
+            sentence: "Somebody has asked to unlock your account, which was locked after too many wrong passwords. Unlock it with the link below, then you can sign in with your password.",
+            action: "Unlock my account",
+            unexpected: "If it was not you, do not open the link. Somebody else may have tried to guess your password.",
         },
         MailKind::Activation => Words {
             subject: "Activate your account",
@@ -152,8 +164,9 @@ mod tests {
 
     #[test]
     fn a_login_is_shown_only_where_it_can_mislead_nobody() {
-        const OF_STRANGERS: [MailKind; 2] = [MailKind::EmailVerification, MailKind::AccountExists];
-        const OF_ADMINISTRATORS: [MailKind; 2] = [MailKind::PasswordReset, MailKind::Activation];
+        const OF_STRANGERS: &[MailKind] =
+            &[MailKind::EmailVerification, MailKind::AccountExists, MailKind::Recovery, MailKind::Unlock];
+        const OF_ADMINISTRATORS: &[MailKind] = &[MailKind::PasswordReset, MailKind::Activation];
         let long = format!("{}@example.com", "a".repeat(LOGIN_CHARACTERS_MAX));
         for (login, by_strangers, by_administrators) in [
             ("ada@example.com", true, true),
@@ -175,7 +188,7 @@ mod tests {
             for (kinds, is_shown) in [(OF_STRANGERS, by_strangers), (OF_ADMINISTRATORS, by_administrators)] {
                 for kind in kinds {
                     let Ok(to) = MailAddress::parse("ada@example.com") else { panic!("it is an address") };
-                    let mail = Letter { kind, org_name: "Org", login, link: None }.compose(to);
+                    let mail = Letter { kind: *kind, org_name: "Org", login, link: None }.compose(to);
                     let hello = if is_shown { format!("\nHello {login},\n") } else { "\nHello,\n".to_owned() };
                     assert!(mail.text.expose().contains(&hello), "{kind:?} {login}: {}", mail.text.expose());
                     let is_in_html = mail.html.expose().contains(&login.replace('\'', "&#39;"));

@@ -33,6 +33,10 @@ pub enum MailKind {
     AccountExists,
     /// A link that sets the first password.
     Activation,
+    /// A link that sets a new password, for somebody who asked for it.
+    Recovery,
+    /// A link that ends a lock, for somebody who asked for it.
+    Unlock,
 }
 
 impl MailKind {
@@ -43,6 +47,8 @@ impl MailKind {
             Self::EmailVerification => "EMAIL_VERIFICATION",
             Self::AccountExists => "ACCOUNT_EXISTS",
             Self::Activation => "ACTIVATION",
+            Self::Recovery => "RECOVERY",
+            Self::Unlock => "UNLOCK",
         }
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod form;
 pub(crate) mod link_form;
 pub(crate) mod pages;
 pub(crate) mod query;
+mod recovery;
 pub(crate) mod request;
 mod reset_password;
 mod second_factor;
@@ -35,6 +36,7 @@ pub(crate) fn routes() -> Router<App> {
         .route(pages::SUBMIT_SCRIPT_PATH, get(pages::submit_script))
         .route(pages::SHOW_PASSWORD_PATH, get(pages::show_password_script))
         .merge(reset_password::routes())
+        .merge(recovery::routes())
         .merge(session_token::routes())
 }
 

@@ -57,6 +57,8 @@ pub(crate) struct SignIn<'a> {
     pub(crate) message: Option<FormMessage<'a>>,
     /// Where people without a user sign up, if they may.
     pub(crate) sign_up: Option<&'a str>,
+    /// Where people recover a forgotten password, if they may.
+    pub(crate) recovery: Option<&'a str>,
     pub(crate) login: Field<'a>,
     pub(crate) password: Field<'a>,
 }

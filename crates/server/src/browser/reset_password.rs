@@ -1,4 +1,4 @@
-//! The pages that links for a new password and for the first one open. Looking at it uses nothing up: mail programs open links before people do.
+//! The pages that links for a new password, for the first one and for the end of a lock open. Looking at it uses nothing up: mail programs open links before people do.
 
 use std::sync::Arc;
 
@@ -14,17 +14,19 @@ use tenterhook_contract::Secret;
 use tenterhook_flows::{
     commitment::Commitment,
     password_reset::{self, PASSWORD_CHARACTERS_MIN, Reset, Unfit},
+    recovery::{Unlocked, unlock, user_of_unlock},
 };
 use tenterhook_model::LinkPurpose;
 use tenterhook_platform::{
     Caller, OrgSnapshot,
-    links::{ACTIVATION_PATH, RESET_PASSWORD_PATH, path_of},
+    links::{ACTIVATION_PATH, RECOVERY_PATH, RESET_PASSWORD_PATH, UNLOCK_PATH, path_of},
 };
 
 use super::{
     form::{Field, FormMessage, Input, Login},
     link_form::{LinkForm, OWN_FORM, PASSWORD_FIELD, token_of},
     pages::{Content, Problem, SHOW_PASSWORD_PATH, page},
+    recovery::AccountUnlocked,
 };
 use crate::{App, error::ApiError, to_its_end::committed};
 
@@ -36,6 +38,8 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route(RESET_PASSWORD_PATH, page(LinkPurpose::PasswordReset))
         .route(ACTIVATION_PATH, page(LinkPurpose::Activation))
+        .route(RECOVERY_PATH, page(LinkPurpose::Recovery))
+        .route(UNLOCK_PATH, get(show_unlock).post(submit_unlock))
 }
 
 #[derive(Template)]
@@ -71,6 +75,23 @@ impl Content for PasswordSet {
     }
 }
 
+/// The page that ends a lock.
+#[derive(Template)]
+#[template(path = "unlock.html")]
+struct Unlock<'a> {
+    action: &'static str,
+    login: Login<'a>,
+    token: &'a str,
+    /// Why the page is shown again.
+    message: Option<FormMessage<'a>>,
+}
+
+impl Content for Unlock<'_> {
+    fn title(&self) -> &'static str {
+        if self.message.is_some() { "Error: Unlock your account" } else { "Unlock your account" }
+    }
+}
+
 /// Why the page is shown again.
 #[derive(Clone, Copy, Debug)]
 enum Again {
@@ -84,9 +105,9 @@ async fn show(
     Extension(org): Extension<Arc<OrgSnapshot>>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Response, ApiError> {
-    let Some(token) = token_of(&caller) else { return Ok(gone()) };
+    let Some(token) = token_of(&caller) else { return Ok(gone(purpose)) };
     let user = password_reset::user_of_link(&app.platform, &org, (purpose, &token)).await?;
-    Ok(user.map_or_else(gone, |user| form_page((purpose, &token), &user.profile.login, None)))
+    Ok(user.map_or_else(|| gone(purpose), |user| form_page((purpose, &token), &user.profile.login, None)))
 }
 
 async fn submit(
@@ -116,12 +137,62 @@ async fn set(
 ) -> Result<Response, ApiError> {
     let again = match password_reset::reset(&app.platform, org, caller, (link, password), commitment).await? {
         Reset::Done => return Ok(page(StatusCode::OK, &PasswordSet, "'none'")),
-        Reset::LinkGone => return Ok(gone()),
+        Reset::LinkGone => return Ok(gone(link.0)),
         Reset::Unfit(why) => Again::Unfit(why),
         Reset::Busy => Again::Busy,
     };
     let user = password_reset::user_of_link(&app.platform, org, link).await?;
-    Ok(user.map_or_else(gone, |user| form_page(link, &user.profile.login, Some(again))))
+    Ok(user.map_or_else(|| gone(link.0), |user| form_page(link, &user.profile.login, Some(again))))
+}
+
+async fn show_unlock(
+    State(app): State<App>,
+    Extension(org): Extension<Arc<OrgSnapshot>>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Response, ApiError> {
+    let Some(token) = token_of(&caller) else { return Ok(gone(LinkPurpose::Unlock)) };
+    unlock_page(&app, &org, &token, None).await
+}
+
+async fn submit_unlock(
+    State(app): State<App>,
+    Extension(org): Extension<Arc<OrgSnapshot>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let LinkForm { tasks, token, .. } = match LinkForm::read(request).await {
+        Ok(form) => form,
+        Err(unreadable) => return Ok(*unreadable),
+    };
+    let unlocking = |commitment: Arc<Commitment>| async move {
+        let unlocked = match unlock(&app.platform, &org, &caller, &token, &commitment).await {
+            Ok(Unlocked::Done(_)) => Ok(page(StatusCode::OK, &AccountUnlocked { back: None }, "'none'")),
+            Ok(Unlocked::Gone) => Ok(gone(LinkPurpose::Unlock)),
+            Ok(Unlocked::Busy) => {
+                unlock_page(&app, &org, &token, Some("This did not work. Try again in a moment.")).await
+            }
+            Err(error) => Err(error.into()),
+        };
+        unlocked.unwrap_or_else(ApiError::into_response)
+    };
+    Ok(committed(tasks, unlocking).await)
+}
+
+async fn unlock_page(
+    app: &App,
+    org: &OrgSnapshot,
+    token: &Secret,
+    message: Option<&str>,
+) -> Result<Response, ApiError> {
+    let Some(user) = user_of_unlock(&app.platform, org, token).await? else { return Ok(gone(LinkPurpose::Unlock)) };
+    let template = Unlock {
+        action: UNLOCK_PATH,
+        login: Login(&user.profile.login),
+        token: token.expose(),
+        message: message.map(|text| FormMessage { text, fields: &[] }),
+    };
+    let status = if message.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    Ok(page(status, &template, OWN_FORM))
 }
 
 fn form_page((purpose, token): (LinkPurpose, &Secret), login: &str, again: Option<Again>) -> Response {
@@ -166,7 +237,12 @@ fn form_page((purpose, token): (LinkPurpose, &Secret), login: &str, again: Optio
 }
 
 /// The page of a link that does not work. It does not say why: whoever has no working link learns nothing.
-fn gone() -> Response {
-    let text = "The link was used, replaced by a newer one, or is too old. Ask your administrator for a new one.";
+fn gone(purpose: LinkPurpose) -> Response {
+    let text = match purpose {
+        LinkPurpose::Recovery | LinkPurpose::Unlock => {
+            "The link was used, or is too old. Go back to the application and ask for a new one."
+        }
+        _ => "The link was used, replaced by a newer one, or is too old. Ask your administrator for a new one.",
+    };
     page(StatusCode::NOT_FOUND, &Problem { title: "This link does not work", text, code: "link_gone" }, "'none'")
 }

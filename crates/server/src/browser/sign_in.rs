@@ -24,6 +24,7 @@ use super::{
     cookies::{CSRF, SESSION},
     form::{ATTRIBUTE_PREFIX, Field, FormMessage, Input},
     pages::{SignIn, page},
+    recovery::way_to_recovery,
     request::{RequestProblem, form_bytes, taken_apart},
     second_factor::{AGAIN, SigningIn, StepForm},
     see_other,
@@ -270,11 +271,13 @@ pub(crate) fn sign_in_page(
         // The first empty field; a password is always empty.
         autofocus: (name == "login") == login.is_empty(),
     };
+    let recovery = way_to_recovery(&app.platform, &purpose.back);
     let template = SignIn {
         action: &purpose.action.0,
         csrf: csrf.expose(),
         app_label: purpose.app_label.as_deref(),
         sign_up: purpose.sign_up.as_ref().map(|way| way.action.as_str()),
+        recovery: recovery.as_deref(),
         message: refusal.map(|refusal| FormMessage { text: refusal.text(), fields: &errors }),
         // Most logins are email addresses, and their keyboard can write any other.
         login: field("login", "Username", Input::Text { value: login, inputmode: "email" }, "username"),

@@ -7,6 +7,7 @@ use tenterhook_contract::Secret;
 use tenterhook_flows::{
     authn::{self, Authn, Changed, Pending, Transaction},
     password_reset::PASSWORD_CHARACTERS_MIN,
+    recovery,
     second_factor::FactorStep,
 };
 use tenterhook_management::{
@@ -20,6 +21,7 @@ use super::{
     answer::{Date, Id, Link, Shown},
     call::{Call, RequestBody, ResourceBody, json_bytes, submitted, unparsable},
     members::Members,
+    recovery::RecoveryAnswer,
     route::Routes,
     second_factor::{self, FactorShown},
     visitor::Visitor,
@@ -30,6 +32,8 @@ use crate::{error::ApiError, plain_text::member_with_nul};
 const BODY_BYTES_MAX: usize = 64 * 1_024;
 /// Characters of a relay state.
 const RELAY_STATE_CHARACTERS_MAX: usize = 2_048;
+/// The cause of a relay state that is none.
+pub(super) const RELAY_STATE: &str = "relayState: Write a text of 2048 characters at most";
 /// The subject of an error's summary.
 const MODEL: &str = "authRequest";
 const CHANGE_PASSWORD: &str = "/api/v1/authn/credentials/change_password";
@@ -217,9 +221,10 @@ pub(super) struct AuthnAnswer {
 enum AuthnResult {
     Transaction(Box<AuthnAnswer>),
     LockedOut(LockedOut),
+    Recovery(Box<RecoveryAnswer>),
 }
 
-/// A user who is locked out. Nothing unlocks the user here, so there are no links.
+/// A user who is locked out. `/api/v1/authn/recovery/unlock` asks who unlocks themselves where that is offered.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "AuthenticationLockedOut"))]
@@ -236,16 +241,16 @@ struct LockedOut {
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "AuthenticationEmbedded"))]
-struct Embedded {
-    user: EmbeddedUser,
+pub(super) struct Embedded {
+    pub(super) user: EmbeddedUser,
     #[serde(skip_serializing_if = "Option::is_none")]
-    policy: Option<Policy>,
+    pub(super) policy: Option<Policy>,
     /// Those of which the user has to verify one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    factors: Vec<FactorShown>,
+    pub(super) factors: Vec<FactorShown>,
     /// The one whose code is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    factor: Option<FactorShown>,
+    pub(super) factor: Option<FactorShown>,
 }
 
 /// The user who has proven the password.
@@ -253,7 +258,7 @@ struct Embedded {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "AuthenticationUser"))]
 #[serde(rename_all = "camelCase")]
-struct EmbeddedUser {
+pub(super) struct EmbeddedUser {
     id: Id,
     password_changed: Option<Date>,
     profile: Map<String, Value>,
@@ -263,7 +268,7 @@ struct EmbeddedUser {
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "AuthenticationPasswordPolicy"))]
-struct Policy {
+pub(super) struct Policy {
     complexity: Complexity,
 }
 
@@ -297,10 +302,10 @@ struct AuthnLinks {
 /// A link with a name.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct NamedLink {
-    name: &'static str,
+pub(super) struct NamedLink {
+    pub(super) name: &'static str,
     #[serde(flatten)]
-    link: Link,
+    pub(super) link: Link,
 }
 
 /// What a client gets back of a transaction that was given up.
@@ -314,13 +319,28 @@ struct Cancelled {
 }
 
 impl Embedded {
-    fn of(user: &User) -> Self {
+    pub(super) fn of(user: &User) -> Self {
         Self { user: EmbeddedUser::of(user), policy: None, factors: Vec::new(), factor: None }
     }
 }
 
+impl Policy {
+    /// What every password must be like.
+    pub(super) fn ours() -> Self {
+        let complexity = Complexity {
+            min_length: PASSWORD_CHARACTERS_MIN,
+            min_lower_case: 0,
+            min_upper_case: 0,
+            min_number: 0,
+            min_symbol: 0,
+            exclude_username: true,
+        };
+        Self { complexity }
+    }
+}
+
 impl EmbeddedUser {
-    fn of(user: &User) -> Self {
+    pub(super) fn of(user: &User) -> Self {
         // Of the attributes only those that the vendor shows here: whoever has the password is not an administrator.
         const SHOWN: [(&str, &str); 5] = [
             ("login", "login"),
@@ -354,14 +374,6 @@ impl AuthnAnswer {
 
     pub(super) fn password_expired(base_url: &str, transaction: Transaction) -> Self {
         let Transaction { token, user, relay_state, expires } = transaction;
-        let complexity = Complexity {
-            min_length: PASSWORD_CHARACTERS_MIN,
-            min_lower_case: 0,
-            min_upper_case: 0,
-            min_number: 0,
-            min_symbol: 0,
-            exclude_username: true,
-        };
         let link = |path| Link::allowing(format!("{base_url}{path}"), &["POST"]);
         Self {
             state_token: Some(Shown(token)),
@@ -369,7 +381,7 @@ impl AuthnAnswer {
             status: "PASSWORD_EXPIRED",
             relay_state,
             session_token: None,
-            embedded: Embedded { policy: Some(Policy { complexity }), ..Embedded::of(&user) },
+            embedded: Embedded { policy: Some(Policy::ours()), ..Embedded::of(&user) },
             links: Some(AuthnLinks {
                 next: Some(NamedLink { name: "changePassword", link: link(CHANGE_PASSWORD) }),
                 prev: None,
@@ -421,11 +433,17 @@ async fn authenticate(call: Call<Small<AuthnBody>, Visitor>) -> Result<Json<Auth
     let Visitor { org, caller, commitment, .. } = &call.who;
     let AuthnRequest { username, password, relay_state, state_token } = call.body.checked()?;
     if state_token.is_given() && !(username.is_given() || password.is_given()) {
-        let found = authn::transaction(call.platform(), org, token(state_token)?).await?;
-        return Ok(transaction(match found.ok_or_else(invalid_token)? {
-            Pending::PasswordExpired(found) => AuthnAnswer::password_expired(&caller.base_url, found),
-            Pending::SecondFactor(step) => second_factor::answer(&caller.base_url, step),
-        }));
+        let state_token = token(state_token)?;
+        return Ok(match authn::transaction(call.platform(), org, state_token).await? {
+            Some(Pending::PasswordExpired(found)) => {
+                transaction(AuthnAnswer::password_expired(&caller.base_url, found))
+            }
+            Some(Pending::SecondFactor(step)) => transaction(second_factor::answer(&caller.base_url, step)),
+            None => {
+                let found = recovery::find(call.platform(), org, state_token).await?.ok_or_else(invalid_token)?;
+                Json(AuthnResult::Recovery(Box::new(RecoveryAnswer::waiting(&caller.base_url, found))))
+            }
+        });
     }
     if state_token.is_given() {
         return Err(invalid(vec!["stateToken: Give it without `username` and `password`".to_owned()]));
@@ -434,14 +452,7 @@ async fn authenticate(call: Call<Small<AuthnBody>, Visitor>) -> Result<Json<Auth
     if username.is_empty() || password.expose().is_empty() {
         return Err(incomplete());
     }
-    let relay_state = match relay_state {
-        Given::Absent => None,
-        Given::Is(text) if text.chars().count() <= RELAY_STATE_CHARACTERS_MAX => Some(text.as_str()),
-        Given::Is(_) | Given::Wrong => {
-            let text = format!("relayState: Write a text of {RELAY_STATE_CHARACTERS_MAX} characters at most");
-            return Err(invalid(vec![text]));
-        }
-    };
+    let relay_state = self::relay_state(relay_state).map_err(|()| invalid(vec![RELAY_STATE.to_owned()]))?;
     let credentials = authn::Credentials { attempts: &call.app.password_attempts, username, password, relay_state };
     match authn::authenticate(call.platform(), org, caller, credentials, commitment).await? {
         Authn::Success(begun) => Ok(transaction(AuthnAnswer::success(begun))),
@@ -485,8 +496,21 @@ async fn change_password(call: Call<Small<ChangeBody>, Visitor>) -> Result<Json<
 
 async fn cancel(call: Call<Small<StateBody>, Visitor>) -> Result<Json<Cancelled>, ApiError> {
     call.who.commitment.begin();
-    let cancelled = authn::cancel(call.platform(), &call.who.org, token(call.body.checked()?)?).await?;
+    let state_token = token(call.body.checked()?)?;
+    let cancelled = match authn::cancel(call.platform(), &call.who.org, state_token).await? {
+        Some(relay_state) => Some(relay_state),
+        None => recovery::cancel(call.platform(), &call.who.org, state_token).await?,
+    };
     Ok(Json(Cancelled { relay_state: cancelled.ok_or_else(invalid_token)? }))
+}
+
+/// What the client wants to get back.
+pub(super) fn relay_state(given: &Given<String>) -> Result<Option<&str>, ()> {
+    match given {
+        Given::Absent => Ok(None),
+        Given::Is(text) if text.chars().count() <= RELAY_STATE_CHARACTERS_MAX => Ok(Some(text.as_str())),
+        Given::Is(_) | Given::Wrong => Err(()),
+    }
 }
 
 /// A state token that must be there.
@@ -506,6 +530,6 @@ fn incomplete() -> ApiError {
     invalid(vec!["The 'username' and 'password' attributes are required in this context.".to_owned()])
 }
 
-fn busy() -> ApiError {
+pub(super) fn busy() -> ApiError {
     ManagementError::Password(PasswordError::Busy).into()
 }

@@ -28,6 +28,7 @@ mod orgs;
 mod paging;
 mod policies;
 pub(crate) mod query;
+mod recovery;
 mod route;
 mod rules;
 mod scopes;
@@ -114,7 +115,8 @@ fn public_routes() -> Vec<Route> {
 
 /// The routes of clients that take people's passwords, pages of registered clients among them. They need no token.
 fn authentication_routes() -> Vec<Route> {
-    [authn::public_routes(), second_factor::public_routes()].into_iter().flat_map(Routes::into_vec).collect()
+    let tables = [authn::public_routes(), second_factor::public_routes(), recovery::public_routes()];
+    tables.into_iter().flat_map(Routes::into_vec).collect()
 }
 
 /// The routes of people's browsers, which need no token.

@@ -20,6 +20,8 @@ pub(super) struct Visitor {
     pub(super) org: Arc<OrgSnapshot>,
     pub(super) caller: Caller,
     pub(super) cookie: Option<Secret>,
+    /// Runs what goes on after the answer.
+    pub(super) tasks: Option<Tasks>,
     /// Begins when the request changes something.
     pub(super) commitment: Arc<Commitment>,
 }
@@ -36,7 +38,8 @@ impl FromRequestParts<App> for Visitor {
         let org = parts.extensions.get::<Arc<OrgSnapshot>>().cloned().ok_or(ApiError::UnknownPath)?;
         let commitment = parts.extensions.get::<Arc<Commitment>>().cloned().unwrap_or_default();
         let cookie = SESSION.of(&parts.headers, &caller).map(Secret::new);
-        Ok(Self { org, caller, cookie, commitment })
+        let tasks = parts.extensions.get::<Tasks>().cloned();
+        Ok(Self { org, caller, cookie, tasks, commitment })
     }
 }
 

@@ -174,6 +174,11 @@ impl World {
 
     /// A server with other settings.
     pub(crate) async fn with_settings(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::with_parts(|parts| change(&mut parts.settings)).await
+    }
+
+    /// A server whose platform has other parts.
+    pub(crate) async fn with_parts(change: impl FnOnce(&mut Parts)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (config, keys) = (store_config(folder.path()).await, Keyring::generate_text());
         let store = Store::open(&config, Keyring::from_text(&keys).unwrap()).await.unwrap();
@@ -182,7 +187,7 @@ impl World {
         let policy = EgressPolicy::default().with_plain_http_to_loopback();
         let transport = HttpTransport::with_config(TransportConfig { policy, ..TransportConfig::default() }).unwrap();
         let mut parts = parts(store, Arc::new(transport), base_url.into());
-        change(&mut parts.settings);
+        change(&mut parts);
         let platform = Platform::start(parts).await.unwrap();
         Self::around(platform, listener, ServerLimits::default(), folder, (config, keys, HookTypes::built_in())).await
     }

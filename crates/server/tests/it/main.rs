@@ -44,6 +44,7 @@ mod places;
 mod plain_text;
 mod preview;
 mod raw_http2;
+mod recovery;
 mod refused_clients;
 mod registration;
 mod reset_password;

@@ -145,8 +145,8 @@ async fn a_phone_is_asked_for_after_the_password_and_its_code_gets_the_session_t
         let first = last_code(&service);
         refused(&verify(&world, state, &id, Some(&another(&first))).await, 403, "E0000068", "passCode: ");
         passes(&world, 30).await;
-        let resent = post(&world, &format!("{verification}/resend"), &json!({ "stateToken": state })).await;
-        assert_eq!((resent.status.as_u16(), resent.json()), (200, expected), "{}", resent.text());
+        let sent_again = post(&world, &format!("{verification}/resend"), &json!({ "stateToken": state })).await;
+        assert_eq!((sent_again.status.as_u16(), sent_again.json()), (200, expected), "{}", sent_again.text());
         let second = last_code(&service);
         if first != second {
             refused(&verify(&world, state, &id, Some(&first)).await, 403, "E0000068", "");

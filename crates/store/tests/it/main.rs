@@ -21,6 +21,7 @@ mod opening;
 mod orgs;
 mod outages;
 mod people;
+mod recovery_tokens;
 mod registrations;
 mod rotation;
 mod saml_sessions;

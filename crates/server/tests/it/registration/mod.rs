@@ -8,7 +8,7 @@ pub(crate) mod page;
 mod progressive;
 mod progressive_hook;
 mod progressive_requests;
-mod verification;
+pub(crate) mod verification;
 
 use std::net::SocketAddr;
 
