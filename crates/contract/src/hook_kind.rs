@@ -59,6 +59,17 @@ pub trait HookKind: Send + Sync {
         false
     }
 
+    /// Whether the type knows near misses that [`lenient`](Self::lenient) reads as what they mean.
+    fn knows_near_misses(&self) -> bool {
+        false
+    }
+
+    /// The answer as its service means it, for a hook whose policy says so: near misses that services in the field answer become
+    /// what the contract says. Everything else stays as it is.
+    fn lenient(&self, answer: Answer) -> Answer {
+        answer
+    }
+
     /// Tries `answer` on the subject that `document` shows; `schema` is the org's user profile schema.
     ///
     /// # Errors

@@ -163,6 +163,8 @@ ids! {
     ClientId "0oa" "client";
     /// An app. That of an OpenID Connect app is its `client_id`.
     AppId "0oa" "app";
+    /// A template of text messages.
+    SmsTemplateId "cst" "SMS template";
     /// A scope of an authorization server.
     ScopeId "scp" "scope";
     /// A claim definition of an authorization server.

@@ -391,6 +391,8 @@ impl Engine {
         let (mut raw, mut outcome) = match result {
             Ok(raw) => {
                 let outcome = judge(hook.description(), &raw);
+                let lenient = hook.hook.policy.lenient_answers;
+                let outcome = outcome.map(|answer| if lenient { hook.kind().lenient(answer) } else { answer });
                 (Some(raw), outcome)
             }
             Err(failure) => (None, Err(failure.in_phase(progress.phase()))),

@@ -33,5 +33,6 @@ mod resource;
 pub mod scopes;
 pub mod sessions;
 pub mod signing_keys;
+pub mod sms_templates;
 pub mod user_schema;
 pub mod users;

@@ -4,14 +4,15 @@ use tenterhook_contract::{
     hook::InlineHook,
     hook_key::HookKey,
     id::{
-        AppId, AuthorizationServerId, ClaimId, ClientId, ExtensionPointId, HookId, HookKeyId, PolicyId, RuleId, ScopeId,
+        AppId, AuthorizationServerId, ClaimId, ClientId, ExtensionPointId, HookId, HookKeyId, PolicyId, RuleId,
+        ScopeId, SmsTemplateId,
     },
 };
 
 use crate::{
     AccessPolicy, AppKey, AuthorizationServer, ClaimDefinition, ConfigurationRecord, EnrollmentPolicy, ExtensionPoint,
-    OAuthClient, Objects, PolicyRule, SamlApp, Scope, SigningKey, StoredForm, StoredObject, UnreadableObject,
-    UserSchema, configuration_kind::configuration_kinds,
+    OAuthClient, Objects, PolicyRule, SamlApp, Scope, SigningKey, SmsTemplate, StoredForm, StoredObject,
+    UnreadableObject, UserSchema, configuration_kind::configuration_kinds,
 };
 
 // The table of kinds. A line has: the variant of `ConfigurationObject`, the list of `Configuration`, the record; its
@@ -55,6 +56,8 @@ configuration_kinds! {
     /// Profile enrollment policies with their rules. The default policy is among them when it was changed.
     EnrollmentPolicy(Box<EnrollmentPolicy>) => enrollment_policies: EnrollmentPolicy, id id: PolicyId,
         stored as "enrollment_policy" plain;
+    /// Templates of text messages.
+    SmsTemplate(SmsTemplate) => sms_templates: SmsTemplate, id id: SmsTemplateId, stored as "sms_template" plain;
 }
 
 /// The state of an org's configuration. Two states that differ have different versions, also when the database has lost

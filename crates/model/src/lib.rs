@@ -37,6 +37,7 @@ mod saml_app;
 mod saml_session;
 mod search;
 mod single_use_link;
+mod sms_template;
 mod stored_hook;
 mod stored_hook_key;
 mod user;
@@ -113,6 +114,11 @@ pub use search::{
     SearchProblem, Term, read_search,
 };
 pub use single_use_link::{LinkPurpose, SingleUseLink};
+pub use sms_template::{
+    CODE_PLACEHOLDER, MessageTextProblem, ORG_NAME_PLACEHOLDER, SMS_TEMPLATE_CHARACTERS_MAX,
+    SMS_TEMPLATE_NAME_CHARACTERS_MAX, SMS_TRANSLATIONS_MAX, SmsTemplate, SmsTemplateKind, check_message_text,
+    is_language, normalised_language,
+};
 pub use tenterhook_jose::SigningAlgorithm;
 pub use user::{Password, SignInCounts, User};
 pub use user_name::user_name_at;

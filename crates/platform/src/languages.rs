@@ -3,14 +3,12 @@
 
 use std::{borrow::Cow, cmp::Reverse};
 
-use tenterhook_model::Profile;
+use tenterhook_model::{Profile, is_language};
 
 /// Most bytes of a header that are read.
 const HEADER_BYTES_MAX: usize = 1_000;
 /// Most languages of a header.
 const LANGUAGES_MAX: usize = 20;
-/// Shortest and longest name of a language in bytes; RFC 5646 section 4.4.1 asks for room for the longest.
-const NAME_BYTES: std::ops::RangeInclusive<usize> = 2..=35;
 /// The language of a person of whom none is known.
 pub const LANGUAGE_DEFAULT: &str = "en";
 
@@ -96,9 +94,7 @@ fn weighted(element: &str) -> Option<(u16, &str)> {
 }
 
 fn is_name(text: &str) -> bool {
-    NAME_BYTES.contains(&text.len())
-        && text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text.split('-').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    is_language(text) && !text.contains('_')
 }
 
 /// A weight of RFC 9110 section 12.4.2: zero to one with three decimals at most.

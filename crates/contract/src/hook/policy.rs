@@ -36,6 +36,9 @@ pub struct HookPolicy {
     pub idle_connection_ms: Option<u32>,
     /// What a telephony hook's documents call a voice call; `None` for the contract's own word. Hooks of other types have none.
     pub voice_label: Option<VoiceLabel>,
+    /// Whether near misses that services in the field answer are read as what they mean ([`HookKind::lenient`](crate::HookKind::lenient)).
+    /// Only hooks of a type that knows some have it.
+    pub lenient_answers: bool,
     /// The circuit breaker.
     pub breaker: BreakerPolicy,
 }
@@ -143,6 +146,7 @@ impl Default for HookPolicy {
             max_concurrent: None,
             idle_connection_ms: None,
             voice_label: None,
+            lenient_answers: false,
             breaker: BreakerPolicy::default(),
         }
     }

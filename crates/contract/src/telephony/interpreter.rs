@@ -51,6 +51,26 @@ pub(super) fn interpret(subject: &mut TelephonySubject, answer: Answer) -> Resul
     Ok(changes)
 }
 
+/// `value` as an object in place of an array with one, and the status `SUCCESS`: services in the field answer both
+/// (`open-questions.md` I8).
+pub(super) fn lenient(mut answer: Answer) -> Answer {
+    for command in answer.commands.iter_mut().filter(|command| command.kind == TELEPHONY_ACTION.name) {
+        if let Operand::Members(members) = &mut command.operand {
+            command.operand = Operand::Items(vec![Item::Members(std::mem::take(members))]);
+        }
+        let Operand::Items(items) = &mut command.operand else { continue };
+        for item in items {
+            let Item::Members(Members(members)) = item else { continue };
+            // Of members with one name the last counts.
+            let status = members.iter_mut().rfind(|(name, _)| name == "status").map(|(_, status)| status);
+            if let Some(status) = status.filter(|status| *status == "SUCCESS") {
+                *status = "SUCCESSFUL".into();
+            }
+        }
+    }
+    answer
+}
+
 fn no_command(pointer: String) -> Problem {
     Refused::new(ProblemCode::NoCommand, "The answer does not say how the delivery went")
         .hint("Answer with one `com.okta.telephony.action` that has a `status`".to_owned())

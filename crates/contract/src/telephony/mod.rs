@@ -384,6 +384,14 @@ impl HookKind for Kind {
         Ok(())
     }
 
+    fn knows_near_misses(&self) -> bool {
+        true
+    }
+
+    fn lenient(&self, answer: Answer) -> Answer {
+        interpreter::lenient(answer)
+    }
+
     fn rehearse(
         &self,
         document: &Document,

@@ -21,13 +21,13 @@ use tenterhook_contract::{
     },
 };
 use tenterhook_engine::{Deadline, Origin, Outcome};
-use tenterhook_model::{ApiToken, Passcode, PhoneNumber, User};
+use tenterhook_model::{ApiToken, Passcode, PhoneNumber, SmsTemplate, SmsTemplateKind, User};
 pub use tenterhook_platform::telephony::PasscodeChannel;
 use tenterhook_platform::{
     Caller, HookRun, OrgSnapshot, Pause, Paused, Platform, Resumed, Run,
     events::user_target,
     language_for,
-    telephony::{Guard, PROVIDERS_TIME_MAX, RenderedText},
+    telephony::{Guard, MessageTexts, PROVIDERS_TIME_MAX, RenderedText},
 };
 
 use event::Sending;
@@ -213,18 +213,34 @@ fn hook_deadline(platform: &Platform, message: &Message<'_>, whole: Deadline) ->
     }
 }
 
-/// What the message says, in its language.
+/// What the message says, in its language: a text message by the org's own template, where there is one.
 fn text(platform: &Platform, org: &OrgSnapshot, message: &Message<'_>) -> Text {
     let texts = platform.telephony().texts();
     let (channel, passcode, org_name) = (message.channel, message.passcode, &org.org.name);
-    let language = || language_for(&message.user.profile, &message.caller.languages, |it| texts.has(channel, it));
+    let template = match channel {
+        PasscodeChannel::Sms => template(org),
+        PasscodeChannel::Voice => None,
+    };
+    let has_text = |language: &str| match template {
+        Some(template) => template.translation(language).is_some(),
+        None => texts.has(channel, language),
+    };
+    let language = || language_for(&message.user.profile, &message.caller.languages, has_text);
     let locale = message.locale.map_or_else(language, Into::into).into_owned();
-    let told = texts.render(channel, &locale, org_name, passcode);
+    let told = match template {
+        Some(template) => MessageTexts::render_template(template, &locale, org_name, passcode),
+        None => texts.render(channel, &locale, org_name, passcode),
+    };
     let rendered = match channel {
         PasscodeChannel::Sms => told.clone(),
         PasscodeChannel::Voice => texts.render_spoken(&locale, org_name, passcode),
     };
     Text { locale, told, rendered }
+}
+
+/// The org's own template of text messages with passcodes.
+fn template(org: &OrgSnapshot) -> Option<&SmsTemplate> {
+    org.configuration.sms_templates.iter().find(|template| template.kind == SmsTemplateKind::VerifyCode)
 }
 
 /// What the service says, for the client: somebody who reads the code there has proved nothing.

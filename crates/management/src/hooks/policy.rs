@@ -60,6 +60,7 @@ fn read_members(request: &PolicyRequest, kind: Option<&dyn HookKind>, causes: &m
     let max = number(causes, "policy.maxConcurrent", &request.max_concurrent, &HookPolicy::MAX_CONCURRENT);
     let idle = number(causes, "policy.idleConnectionMs", &request.idle_connection_ms, &HookPolicy::IDLE_CONNECTION_MS);
     let voice_label = read_voice_label(&request.voice_label, kind, causes);
+    let lenient_answers = read_lenient_answers(&request.lenient_answers, kind, causes);
     let fallback = read_fallback(request.fallback_commands.given(), causes);
     let failure = one_of(causes, FAILURE, &request.failure_policy, &FAILURES, Failure::Default);
     let failure = failure.filter(|failure| can_have(*failure, kind, causes));
@@ -89,6 +90,7 @@ fn read_members(request: &PolicyRequest, kind: Option<&dyn HookKind>, causes: &m
         max_concurrent: max?,
         idle_connection_ms: idle?,
         voice_label: voice_label?,
+        lenient_answers: lenient_answers?,
         breaker: breaker?,
     })
 }
@@ -162,6 +164,24 @@ fn read_voice_label(
         return None;
     }
     one_of(causes, "policy.voiceLabel", label, &VOICE_LABELS, VoiceLabel::default()).map(Some)
+}
+
+/// `None` is a problem that has been noted.
+fn read_lenient_answers(lenient: &Named<bool>, kind: Option<&dyn HookKind>, causes: &mut Causes) -> Option<bool> {
+    const MEMBER: &str = "policy.lenientAnswers";
+    let lenient = match lenient.given() {
+        Given::Absent => false,
+        Given::Is(lenient) => *lenient,
+        Given::Wrong => {
+            causes.add(MEMBER, INVALID);
+            return None;
+        }
+    };
+    if lenient && kind.is_some_and(|kind| !kind.knows_near_misses()) {
+        causes.add(MEMBER, "Answers of hooks of this type are read by the letter");
+        return None;
+    }
+    Some(lenient)
 }
 
 /// Whether hooks of this type can have the failure policy.

@@ -103,6 +103,8 @@ pub struct PolicyRequest {
     pub idle_connection_ms: Named<u32>,
     /// `Voice`, `voice call` or `CALL`, of a telephony hook only.
     pub voice_label: Named<String>,
+    /// Whether near misses of an answer are read as what they mean, of a telephony hook only.
+    pub lenient_answers: Named<bool>,
     /// The circuit breaker.
     pub breaker: Named<BreakerRequest>,
 }
@@ -283,6 +285,7 @@ impl PolicyRequest {
             max_concurrent: Named::nullable(policy.max_concurrent),
             idle_connection_ms: Named::nullable(policy.idle_connection_ms),
             voice_label: Named::nullable(policy.voice_label.map(|label| label.as_str().to_owned())),
+            lenient_answers: Named::is(policy.lenient_answers),
             breaker: Named::is(BreakerRequest::of(&policy.breaker)),
         }
     }
@@ -295,6 +298,7 @@ impl PolicyRequest {
         self.max_concurrent.put(&update.max_concurrent);
         self.idle_connection_ms.put(&update.idle_connection_ms);
         self.voice_label.put(&update.voice_label);
+        self.lenient_answers.put(&update.lenient_answers);
         // Its members are settings of their own, as those of the policy are; null gives all of them their defaults.
         self.breaker.merge(&update.breaker, BreakerRequest::merge);
     }

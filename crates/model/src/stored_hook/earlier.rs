@@ -204,6 +204,7 @@ impl Policy {
             max_concurrent: self.max_concurrent,
             idle_connection_ms: self.idle_connection_ms,
             voice_label: None,
+            lenient_answers: false,
             breaker: self.breaker.map_or(default.breaker, Breaker::into_current),
         }
     }

@@ -98,6 +98,9 @@ struct StoredPolicy {
     /// Absent in what earlier releases have stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     voice_label: Option<StoredVoiceLabel>,
+    /// The same.
+    #[serde(default)]
+    lenient_answers: bool,
     breaker: StoredBreaker,
 }
 
@@ -317,6 +320,7 @@ impl StoredPolicy {
             max_concurrent: policy.max_concurrent.map(u64::from),
             idle_connection_ms: policy.idle_connection_ms.map(u64::from),
             voice_label: policy.voice_label.map(StoredVoiceLabel::of),
+            lenient_answers: policy.lenient_answers,
             breaker: StoredBreaker {
                 mode: match breaker.mode {
                     BreakerMode::On => StoredBreakerMode::On,
@@ -354,6 +358,7 @@ impl StoredPolicy {
             max_concurrent: self.max_concurrent.map(|number| nearest(number, &HookPolicy::MAX_CONCURRENT)),
             idle_connection_ms: self.idle_connection_ms.map(|ms| nearest(ms, &HookPolicy::IDLE_CONNECTION_MS)),
             voice_label: self.voice_label.map(StoredVoiceLabel::into_label),
+            lenient_answers: self.lenient_answers,
             breaker: self.breaker.into_breaker(),
         })
     }

@@ -78,13 +78,13 @@ fn policy() -> impl Strategy<Value = HookPolicy> {
     let retry = prop::sample::select(vec![None, Some(Retry::Never), Some(Retry::Once)]);
     let (calls, idle) = (option::of(HookPolicy::MAX_CONCURRENT), option::of(HookPolicy::IDLE_CONNECTION_MS));
     let label = option::of(prop::sample::select(VoiceLabel::ALL.to_vec()));
-    (HookPolicy::TIMEOUT_MS, retry, failure(), calls, (idle, label), breaker()).prop_map(
+    (HookPolicy::TIMEOUT_MS, retry, failure(), calls, (idle, label, any::<bool>()), breaker()).prop_map(
         |(
             timeout_ms,
             retry,
             (failure, unused_fallback),
             max_concurrent,
-            (idle_connection_ms, voice_label),
+            (idle_connection_ms, voice_label, lenient_answers),
             breaker,
         )| HookPolicy {
             timeout_ms,
@@ -94,6 +94,7 @@ fn policy() -> impl Strategy<Value = HookPolicy> {
             max_concurrent,
             idle_connection_ms,
             voice_label,
+            lenient_answers,
             breaker,
         },
     )

@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 
 use tenterhook_contract::Secret;
-use tenterhook_model::Passcode;
+use tenterhook_model::{
+    CODE_PLACEHOLDER, MessageTextProblem, ORG_NAME_PLACEHOLDER, Passcode, SmsTemplate, check_message_text, is_language,
+    normalised_language,
+};
 
 use super::PasscodeChannel;
 use crate::LANGUAGE_DEFAULT;
 
-/// The placeholder of the code.
-const CODE: &str = "${code}";
-/// The placeholder of the org's name.
-const ORG_NAME: &str = "${org.name}";
 /// Most characters of a text with its placeholders.
 pub const TEXT_CHARACTERS_MAX: usize = 500;
 /// Languages that a list of an operator can have.
@@ -83,10 +82,8 @@ impl MessageTexts {
         let mut read = BTreeMap::new();
         for text in texts {
             let (language, text) = text.split_once(':').ok_or(MessageTextError::Language)?;
-            let language = normalised(language.trim());
-            let is_language = (2..=35).contains(&language.len())
-                && language.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-            if !is_language {
+            let language = normalised_language(language.trim());
+            if !is_language(&language) {
                 return Err(MessageTextError::Language);
             }
             let text = text.trim();
@@ -107,26 +104,27 @@ impl MessageTexts {
         self.of_language(channel, language).is_some()
     }
 
-    /// The text in the user's language, else in English. The name of the org is put in first, so that a name cannot show the code
-    /// twice.
+    /// The text in the user's language, else in English.
     pub fn render(&self, channel: PasscodeChannel, locale: &str, org_name: &str, passcode: &Passcode) -> RenderedText {
-        let (language, text) = self.find(channel, locale);
-        let parts: Vec<_> = text.split(CODE).map(|part| part.replace(ORG_NAME, org_name)).collect();
-        RenderedText { language: language.to_owned(), text: Secret::new(parts.join(passcode.expose())) }
+        RenderedText::of(self.find(channel, locale), org_name, passcode.expose())
+    }
+
+    /// The text message of an org's own template in the user's language, else with the text that the template has for others.
+    pub fn render_template(template: &SmsTemplate, locale: &str, org_name: &str, passcode: &Passcode) -> RenderedText {
+        let text = template.translation(locale).unwrap_or((LANGUAGE_DEFAULT, &template.template));
+        RenderedText::of(text, org_name, passcode.expose())
     }
 
     /// The same for a voice that reads the code digit by digit.
     pub fn render_spoken(&self, locale: &str, org_name: &str, passcode: &Passcode) -> RenderedText {
-        let (language, text) = self.find(PasscodeChannel::Voice, locale);
-        let parts: Vec<_> = text.split(CODE).map(|part| part.replace(ORG_NAME, org_name)).collect();
         let digits: Vec<_> = passcode.expose().chars().map(String::from).collect();
-        RenderedText { language: language.to_owned(), text: Secret::new(parts.join(&digits.join(", "))) }
+        RenderedText::of(self.find(PasscodeChannel::Voice, locale), org_name, &digits.join(", "))
     }
 
     fn find(&self, channel: PasscodeChannel, locale: &str) -> (&str, &str) {
         let found = self.of_language(channel, locale).or_else(|| self.of_language(channel, LANGUAGE_DEFAULT));
         // The texts of a server always have the default language.
-        found.unwrap_or((LANGUAGE_DEFAULT, CODE))
+        found.unwrap_or((LANGUAGE_DEFAULT, CODE_PLACEHOLDER))
     }
 
     fn of_language(&self, channel: PasscodeChannel, locale: &str) -> Option<(&str, &str)> {
@@ -134,29 +132,31 @@ impl MessageTexts {
             PasscodeChannel::Sms => &self.sms,
             PasscodeChannel::Voice => &self.voice,
         };
-        let whole = normalised(locale);
+        let whole = normalised_language(locale);
         let language = whole.split('-').next().unwrap_or_default();
         let found = [&whole, language].into_iter().find_map(|key| texts.get_key_value(key));
         found.map(|(language, text)| (language.as_str(), text.as_str()))
     }
 }
 
-/// `pt_BR` and `pt-BR` are one language.
-fn normalised(locale: &str) -> String {
-    locale.to_ascii_lowercase().replace('_', "-")
+impl RenderedText {
+    /// A text of a language with its placeholders filled in: the name of the org first, so that a name cannot show the code twice.
+    fn of((language, text): (&str, &str), org_name: &str, code: &str) -> Self {
+        let parts = text.split(CODE_PLACEHOLDER).map(|part| part.replace(ORG_NAME_PLACEHOLDER, org_name));
+        let text = Secret::new(parts.collect::<Vec<_>>().join(code));
+        Self { language: language.to_owned(), text }
+    }
 }
 
 fn check(language: &str, text: &str) -> Result<(), MessageTextError> {
     if text.chars().count() > TEXT_CHARACTERS_MAX || text.contains(char::is_control) {
         return Err(MessageTextError::Form(language.to_owned()));
     }
-    if !text.contains(CODE) {
-        return Err(MessageTextError::NoCode(language.to_owned()));
-    }
-    if text.replace(CODE, "").replace(ORG_NAME, "").contains("${") {
-        return Err(MessageTextError::Placeholder(language.to_owned()));
-    }
-    Ok(())
+    check_message_text(text).map_err(|problem| match problem {
+        MessageTextProblem::NoCode => MessageTextError::NoCode(language.to_owned()),
+        MessageTextProblem::Placeholder => MessageTextError::Placeholder(language.to_owned()),
+        MessageTextProblem::Control => MessageTextError::Form(language.to_owned()),
+    })
 }
 
 #[cfg(test)]

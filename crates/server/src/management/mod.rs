@@ -36,6 +36,7 @@ mod second_factor;
 mod servers;
 mod sessions;
 mod signing_keys;
+mod sms_templates;
 mod user_schema;
 mod user_search;
 mod users;
@@ -102,6 +103,7 @@ fn routes_with_token() -> Vec<Route> {
         user_schema::routes(),
         app_policies::routes(),
         api_tokens::routes(),
+        sms_templates::routes(),
         invocations::routes(),
     ];
     resources.into_iter().chain(apps::routes()).flat_map(Routes::into_vec).collect()

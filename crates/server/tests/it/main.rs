@@ -55,6 +55,7 @@ mod secrecy;
 mod server_objects;
 mod signing_keys;
 mod slow_clients;
+mod sms_templates;
 mod strangers;
 mod taking_nothing;
 mod user_life;

@@ -12,7 +12,7 @@ use tenterhook_contract::{
     },
     id::{
         AppId, AuthorizationServerId, ClaimId, ClientId, ExtensionPointId, GroupId, HookId, OrgId, PolicyId, RuleId,
-        ScopeId, UserId,
+        ScopeId, SmsTemplateId, UserId,
     },
 };
 use tenterhook_model::{
@@ -21,8 +21,8 @@ use tenterhook_model::{
     ConfigurationObject, ConfigurationRecord, ConfigurationVersion, ConfigurationWrite, ContentCipher, Encryption,
     EnrollmentAccess, EnrollmentHook, EnrollmentPolicy, EnrollmentRule, ExtensionPoint, FormAttribute, GroupFilter,
     GroupFilterKind, HookRunsFor, KeyRotation, NameIdFormat, OAuthClient, Objects, Org, PolicyRule, RefreshRotation,
-    RotationKind, RuleHooks, RulePeople, SamlApp, Scope, SigningAlgorithm, SigningKey, SingleLogout, Status, Template,
-    UnknownUserAction, UserNameTemplate,
+    RotationKind, RuleHooks, RulePeople, SamlApp, Scope, SigningAlgorithm, SigningKey, SingleLogout, SmsTemplate,
+    SmsTemplateKind, Status, Template, UnknownUserAction, UserNameTemplate,
 };
 use tenterhook_store::{Changes, CommitError, Store};
 
@@ -247,6 +247,15 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
         ..extension_point()
     };
     let enrollment = enrollment_policy(&hook_with_secret.id);
+    let template = SmsTemplate {
+        id: SmsTemplateId::from_parts(number(), [0; 8]),
+        name: "Custom".into(),
+        kind: SmsTemplateKind::VerifyCode,
+        template: "${org.name}: ${code}".into(),
+        translations: [("pt-BR".to_owned(), "Seu ${code}".to_owned())].into(),
+        created: at(0),
+        last_updated: at(1),
+    };
     let objects = vec![
         ConfigurationObject::AuthorizationServer(server.clone()),
         ConfigurationObject::SigningKey(key.clone()),
@@ -262,6 +271,7 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
         ConfigurationObject::ExtensionPoint(Box::new(own_point.clone())),
         ConfigurationObject::ExtensionPoint(Box::new(built_in_point.clone())),
         ConfigurationObject::EnrollmentPolicy(Box::new(enrollment.clone())),
+        ConfigurationObject::SmsTemplate(template.clone()),
     ];
     commit(&store, objects.into_iter().map(ConfigurationWrite::put).collect()).await.unwrap();
     let read = store.load_configuration(&org()).await.unwrap();
@@ -277,6 +287,7 @@ async fn every_kind_of_object_comes_back_as_it_was(store: Store) {
     assert_eq!(list(&read.hooks), [hook_with_secret, oauth]);
     assert_eq!(list(&read.extension_points), [own_point, built_in_point]);
     assert_eq!(list(&read.enrollment_policies), [enrollment]);
+    assert_eq!(list(&read.sms_templates), [template]);
 }
 
 fn enrollment_policy(hook: &HookId) -> EnrollmentPolicy {

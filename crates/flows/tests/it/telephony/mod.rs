@@ -2,6 +2,7 @@
 
 mod limits;
 mod providers;
+mod texts;
 
 use std::{
     sync::{Arc, Mutex},

@@ -168,6 +168,9 @@ struct PolicyAnswer {
     /// Of telephony hooks that have one.
     #[serde(skip_serializing_if = "Option::is_none")]
     voice_label: Option<VoiceLabel>,
+    /// Of telephony hooks whose answers are read leniently.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    lenient_answers: bool,
     breaker: BreakerSettings,
 }
 
@@ -409,6 +412,7 @@ impl PolicyAnswer {
                 contract::telephony::VoiceLabel::VoiceCall => VoiceLabel::VoiceCall,
                 contract::telephony::VoiceLabel::Call => VoiceLabel::Call,
             }),
+            lenient_answers: policy.lenient_answers,
             breaker: BreakerSettings {
                 mode: match breaker.mode {
                     contract::hook::BreakerMode::On => BreakerMode::On,

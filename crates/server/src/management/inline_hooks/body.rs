@@ -121,6 +121,7 @@ const POLICY_MEMBERS: Members = Members {
         "maxConcurrent",
         "idleConnectionMs",
         "voiceLabel",
+        "lenientAnswers",
         "breaker.mode",
         "breaker.failureRatePercent",
         "breaker.minimumCalls",
@@ -365,6 +366,9 @@ struct PolicyBody {
     /// What documents of a telephony hook call a voice call; null for `Voice`.
     #[cfg_attr(feature = "schema", schemars(with = "Option<super::answer::VoiceLabel>"))]
     voice_label: Named<String>,
+    /// Whether an object in place of the array, and the status `SUCCESS`, are read as what they mean; of a telephony hook only.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<bool>"))]
+    lenient_answers: Named<bool>,
     #[serde(deserialize_with = "named_object")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<BreakerBody>"))]
     breaker: Named<BreakerBody>,
@@ -380,6 +384,7 @@ impl PolicyBody {
             max_concurrent: self.max_concurrent,
             idle_connection_ms: self.idle_connection_ms,
             voice_label: self.voice_label,
+            lenient_answers: self.lenient_answers,
             breaker: self.breaker.map(BreakerBody::into_request),
         }
     }

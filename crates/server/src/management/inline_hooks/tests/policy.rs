@@ -117,6 +117,36 @@ fn only_a_telephony_hook_has_a_label_for_voice_calls() {
     assert_eq!(invalid.causes, ["policy.voiceLabel: Only telephony hooks have a label for voice calls"]);
 }
 
+/// `open-questions.md` I8: near misses of services in the field, off by default.
+#[test]
+fn only_a_telephony_hook_has_lenient_answers() {
+    let with = |lenient: Value| {
+        let mut body = http();
+        body["type"] = json!("com.okta.telephony.provider");
+        body["policy"] = json!({ "lenientAnswers": lenient });
+        body
+    };
+    for absent in [json!(null), json!(false)] {
+        let hook = create_among(&[], &with(absent)).unwrap();
+        assert!(!hook.policy.lenient_answers);
+        assert!(shown(&hook)["policy"].get("lenientAnswers").is_none());
+    }
+    let hook = create_among(&[], &with(json!(true))).unwrap();
+    assert!(hook.policy.lenient_answers);
+    assert_eq!(shown(&hook)["policy"]["lenientAnswers"], json!(true));
+    assert_eq!(read_back(&hook), hook, "stored and read back");
+    let kept = update(&hook, &json!({ "policy": { "timeoutMs": 900 } }), now()).unwrap();
+    assert!(kept.policy.lenient_answers, "merged");
+    let reset = update(&hook, &json!({ "policy": { "lenientAnswers": false } }), now()).unwrap();
+    assert!(!reset.policy.lenient_answers);
+    let invalid = create_among(&[], &with(json!("yes"))).unwrap_err();
+    assert!(invalid.causes[0].starts_with("policy.lenientAnswers: "), "{:?}", invalid.causes);
+    let mut token = http();
+    token["policy"] = json!({ "lenientAnswers": true });
+    let invalid = create_among(&[], &token).unwrap_err();
+    assert_eq!(invalid.causes, ["policy.lenientAnswers: Answers of hooks of this type are read by the letter"]);
+}
+
 /// `overview.md` section 5: token and telephony hooks are never called twice, and no setting makes them.
 #[test]
 fn a_second_call_is_refused_to_types_that_are_never_called_twice() {
