@@ -120,11 +120,31 @@ struct Exchanged<'a> {
     /// The secrets to mask in problems and changes of the commands; `None` when nothing was sent.
     secrets: Option<CallSecrets<'a>>,
     sent: Option<Sent>,
-    /// The last attempt timed out after clearly less time than the hook's timeout, because the flow's deadline was
-    /// near.
+    /// The last attempt timed out after clearly less time than it has in this flow, because the flow's deadline was near.
     hurried: bool,
-    /// The last attempt timed out after less time than the hook's `timeoutMs`.
+    /// The last attempt timed out after less time than it has in this flow.
     cut_short: bool,
+}
+
+/// How long an attempt may last: the hook's `timeoutMs`, or less in a flow that never gives it as much.
+#[derive(Clone, Copy)]
+struct AttemptTime(Duration);
+
+impl AttemptTime {
+    fn of(hook: &ReadyHook, timeout_max: Option<Duration>) -> Self {
+        Self(timeout_max.map_or(hook.timeout(), |most| most.min(hook.timeout())))
+    }
+
+    /// An attempt that had less time than this was hurried. The margin is for admission, which takes some time of every
+    /// call.
+    fn unhurried(self) -> Duration {
+        self.0 * 9 / 10
+    }
+
+    /// How long an unanswered call must have waited to count as a sign that the service does not answer.
+    fn patience(self) -> Duration {
+        self.0 / 2
+    }
 }
 
 impl Exchanged<'_> {
@@ -161,6 +181,20 @@ impl Engine {
     /// Runs one invocation: always within its deadline, always exactly one outcome and one record, even when the
     /// caller drops the future.
     pub async fn invoke<P: ExtensionPoint>(&self, invocation: Invocation<'_, P>) -> Resumption {
+        self.run(invocation, None).await
+    }
+
+    /// Like [`invoke`](Self::invoke), in a flow that never gives the hook more than `timeout_max` for an attempt, whatever its `timeoutMs`
+    /// is: a service that has not answered by then counts for the circuit breaker like one that had the whole of its `timeoutMs`.
+    pub async fn invoke_within<P: ExtensionPoint>(
+        &self,
+        invocation: Invocation<'_, P>,
+        timeout_max: Duration,
+    ) -> Resumption {
+        self.run(invocation, Some(timeout_max)).await
+    }
+
+    async fn run<P: ExtensionPoint>(&self, invocation: Invocation<'_, P>, timeout_max: Option<Duration>) -> Resumption {
         let Invocation { point, hook, origin, source, context, subject, deadline } = invocation;
         debug_assert_eq!(
             hook.hook.hook_type,
@@ -168,7 +202,8 @@ impl Engine {
             "an association names a hook of its own type"
         );
         let began = Instant::now();
-        let own = Deadline::after_moment(began, hook.budget());
+        let time = AttemptTime::of(hook, timeout_max);
+        let own = Deadline::after_moment(began, time.0 * hook.attempts_max());
         let deadline = deadline.map_or(own, |flow| own.earlier(flow));
         let event_id = self.event_ids.next();
         let mut record = OpenRecord::begin(self.ports(), hook, origin, hook.purpose(), event_id.clone(), began);
@@ -177,7 +212,7 @@ impl Engine {
             let _ = tokio::time::timeout(ROOM_WAIT_MAX.min(deadline.remaining() / 2), room).await;
         }
 
-        let waited_for = match self.admit(hook, record.origin(), deadline).await {
+        let waited_for = match self.admit(hook, record.origin(), (time, deadline)).await {
             Ok(underway) => {
                 let waited_for = underway.waited_for();
                 record.admitted(underway);
@@ -195,7 +230,7 @@ impl Engine {
             Ok(body) => {
                 record.documented(body.len());
                 let held = Held::by_flow(hook, point, context, subject);
-                let mut exchanged = self.attempts(hook, &mut record, (body, held), deadline).await;
+                let mut exchanged = self.attempts(hook, &mut record, (body, held), (time, deadline)).await;
                 record.exchanged(exchanged.outcome.as_ref().err(), exchanged.hurried);
                 // The wait for permits used up the time that the service needed: this is an overflow, not a failure of
                 // the service, unless the service answers no call at all. A second attempt needs no such rule: the
@@ -251,7 +286,7 @@ impl Engine {
         let TestCall { origin, purpose, event_id, body, unsent, problems } = call;
         let event_id = event_id.unwrap_or_else(|| self.event_ids.next());
         let began = Instant::now();
-        let deadline = Deadline::after_moment(began, hook.budget());
+        let (time, deadline) = (AttemptTime::of(hook, None), Deadline::after_moment(began, hook.budget()));
         let mut record = OpenRecord::begin(self.ports(), hook, origin, purpose, event_id, began);
         let org_id = &record.origin().org_id;
         let permits = match self.bulkheads.of_test(org_id, hook.org_limit()).enter(org_id, deadline).await {
@@ -263,7 +298,7 @@ impl Engine {
             }
         };
         let held = Held::in_document(hook, unsent.as_ref().unwrap_or(&body));
-        let Exchanged { outcome, raw, .. } = self.attempts(hook, &mut record, (body, held), deadline).await;
+        let Exchanged { outcome, raw, .. } = self.attempts(hook, &mut record, (body, held), (time, deadline)).await;
         drop(permits);
         let recorded = match &outcome {
             Err(failure) => Outcome::Failed(failure.clone()),
@@ -327,7 +362,7 @@ impl Engine {
         &'a self,
         hook: &'a ReadyHook,
         origin: &Origin,
-        deadline: Deadline,
+        (time, deadline): (AttemptTime, Deadline),
     ) -> Result<Underway<'a>, SkipReason> {
         if hook.hook.status == HookStatus::Inactive {
             return Err(SkipReason::Inactive);
@@ -337,7 +372,7 @@ impl Engine {
             return Err(SkipReason::BreakerOpen);
         }
         let permits = hook.admission(&self.bulkheads, &origin.org_id).enter(&origin.org_id, deadline).await?;
-        Underway::begin(hook.breaker_of_calls(), permits, hook.patience(), &*self.entropy)
+        Underway::begin(hook.breaker_of_calls(), permits, time.patience(), &*self.entropy)
     }
 
     /// At most as many attempts as the type allows, each with a fresh budget, all inside the deadline.
@@ -346,14 +381,14 @@ impl Engine {
         hook: &'a ReadyHook,
         record: &mut OpenRecord<'_>,
         (mut body, held): (Bytes, Held),
-        deadline: Deadline,
+        (time, deadline): (AttemptTime, Deadline),
     ) -> Exchanged<'a> {
         let mut left = hook.attempts_max();
         loop {
             left -= 1;
             // The last attempt gets the only copy: a call that waits need not keep bytes that were sent.
             let sent = if left == 0 { std::mem::take(&mut body) } else { body.clone() };
-            let exchanged = self.attempt(hook, record, (sent, held.clone()), deadline).await;
+            let exchanged = self.attempt(hook, record, (sent, held.clone()), (time, deadline)).await;
             match &exchanged.outcome {
                 Err(failure) if left > 0 && failure.code.retryable() && !deadline.passed() => {}
                 _ => return exchanged,
@@ -368,11 +403,11 @@ impl Engine {
         hook: &'a ReadyHook,
         record: &mut OpenRecord<'_>,
         (body, held): (Bytes, Held),
-        deadline: Deadline,
+        (time, deadline): (AttemptTime, Deadline),
     ) -> Exchanged<'a> {
         let progress = Progress::default();
         let began = record.begin_attempt(&progress);
-        let deadline = deadline.earlier(Deadline::after_moment(began, hook.timeout()));
+        let deadline = deadline.earlier(Deadline::after_moment(began, time.0));
         let exchange = {
             let call = Call {
                 body,
@@ -420,7 +455,7 @@ impl Engine {
         );
         let ran_out = outcome.as_ref().is_err_and(|failure: &CallFailure| failure.code.is_timeout());
         let had = deadline.remaining_at(began);
-        let (hurried, cut_short) = (ran_out && had < hook.unhurried(), ran_out && had < hook.timeout());
+        let (hurried, cut_short) = (ran_out && had < time.unhurried(), ran_out && had < time.0);
         let sent = progress.sent().cloned();
         Exchanged { outcome, raw, secrets: Some(secrets), sent, hurried, cut_short }
     }

@@ -173,17 +173,6 @@ impl ReadyHook {
         Duration::from_millis(self.hook.policy.timeout_ms.into())
     }
 
-    /// An attempt that had less time than this was hurried. The margin is for admission, which takes some time of every
-    /// call.
-    pub(crate) fn unhurried(&self) -> Duration {
-        self.timeout() * 9 / 10
-    }
-
-    /// How long an unanswered call must have waited to count as a sign that the service does not answer.
-    pub(crate) fn patience(&self) -> Duration {
-        self.timeout() / 2
-    }
-
     /// The whole budget: the timeout of one attempt times the attempts that are allowed.
     pub fn budget(&self) -> Duration {
         self.timeout() * self.attempts_max()

@@ -1,7 +1,7 @@
 //! The one way from a flow to the engine: a flow pauses at an extension point, its hooks are invoked one after the other,
 //! and the flow gets the decision how to continue.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 use tenterhook_contract::{
@@ -104,7 +104,7 @@ impl Platform {
         pause: Pause<'_, P>,
         asked: impl FnOnce() -> (Origin, P::Context),
     ) -> Resumed {
-        self.run(pause, asked, None).await
+        self.run(pause, asked, (None, None)).await
     }
 
     /// Like [`pause`](Self::pause), and tells what became of each hook.
@@ -114,7 +114,20 @@ impl Platform {
         asked: impl FnOnce() -> (Origin, P::Context),
     ) -> Paused {
         let mut hooks = Vec::with_capacity(pause.hooks.len());
-        let resumed = self.run(pause, asked, Some(&mut hooks)).await;
+        let resumed = self.run(pause, asked, (None, Some(&mut hooks))).await;
+        Paused { resumed, hooks }
+    }
+
+    /// Like [`pause_explained`](Self::pause_explained), in a flow that never gives a hook more than `timeout_max`, whatever its
+    /// `timeoutMs` is ([`Engine::invoke_within`](tenterhook_engine::Engine::invoke_within)).
+    pub async fn pause_within<P: ExtensionPoint>(
+        &self,
+        pause: Pause<'_, P>,
+        timeout_max: Duration,
+        asked: impl FnOnce() -> (Origin, P::Context),
+    ) -> Paused {
+        let mut hooks = Vec::with_capacity(pause.hooks.len());
+        let resumed = self.run(pause, asked, (Some(timeout_max), Some(&mut hooks))).await;
         Paused { resumed, hooks }
     }
 
@@ -122,7 +135,7 @@ impl Platform {
         &self,
         pause: Pause<'_, P>,
         asked: impl FnOnce() -> (Origin, P::Context),
-        told: Option<&mut Vec<HookRun>>,
+        (timeout_max, told): (Option<Duration>, Option<&mut Vec<HookRun>>),
     ) -> Resumed {
         let Pause { point, org, hooks, issuer, source, subject, deadline } = pause;
         let mut report = Report { org, told };
@@ -165,7 +178,11 @@ impl Platform {
                     let hook = cut_off.as_ref().unwrap_or(hook);
                     let (origin, context) = (Arc::clone(&origin), &context);
                     let subject = &mut *subject;
-                    self.engine().invoke(Invocation { point, hook, origin, source, context, subject, deadline }).await
+                    let invocation = Invocation { point, hook, origin, source, context, subject, deadline };
+                    match timeout_max {
+                        None => self.engine().invoke(invocation).await,
+                        Some(most) => self.engine().invoke_within(invocation, most).await,
+                    }
                 }
             };
             if resumption.is_applied() {

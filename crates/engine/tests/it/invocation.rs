@@ -412,6 +412,21 @@ async fn a_failure_is_unsent_only_before_the_connection_has_the_document() {
     }
 }
 
+/// A flow may never give a service as much time as its hook does: then nobody else finds out that it is silent.
+#[tokio::test(start_paused = true)]
+async fn a_silent_service_opens_its_breaker_in_a_flow_that_caps_its_time() {
+    let breaker = BreakerPolicy { consecutive_failures: Some(1), ..BreakerPolicy::default() };
+    let policy = HookPolicy { breaker, timeout_ms: 60_000, ..HookPolicy::default() };
+    for (cap, deadline, opens) in [(10, 10, true), (10, 2, false), (20, 10, true), (40, 10, false)] {
+        let rig = Rig::of_policy(BuiltInType::Token, &[Step::Hang(CallPhase::Wait)], policy.clone());
+        let (cap, deadline) = (Duration::from_secs(cap), Duration::from_secs(deadline));
+        let outcome = rig.invoke_within(cap, Deadline::after(deadline)).await;
+        assert!(matches!(&outcome, Outcome::Failed(failure) if failure.code == FailureCode::TimeoutResponse));
+        let state = rig.hook.breaker().state;
+        assert_eq!(state == BreakerState::Open, opens, "{cap:?}, of which this flow had {deadline:?}");
+    }
+}
+
 /// However full the bulkhead is.
 #[tokio::test(start_paused = true)]
 async fn an_open_breaker_answers_at_once() {

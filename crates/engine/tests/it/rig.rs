@@ -106,6 +106,20 @@ impl Rig {
         Resumed { changed: Some(subject).filter(|subject| *subject != 1), outcome, decision }
     }
 
+    /// An invocation of a flow that never gives an attempt more time than `timeout_max`.
+    pub(crate) async fn invoke_within(&self, timeout_max: Duration, deadline: Deadline) -> Outcome {
+        let invocation = Invocation {
+            point: &Numbers(self.hook_type),
+            hook: &self.hook,
+            origin: origin(),
+            source: "https://org.example.com/x",
+            context: &(),
+            subject: &mut 1,
+            deadline: Some(deadline),
+        };
+        self.engine.invoke_within(invocation, timeout_max).await.outcome
+    }
+
     pub(crate) async fn execute(&self, purpose: Purpose, body: Bytes, problems: Vec<Problem>) -> TestCallResult {
         let call =
             TestCall { origin: origin(), purpose, event_id: None, body, unsent: None, problems: |_: &Answer| problems };

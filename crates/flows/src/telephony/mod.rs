@@ -154,7 +154,7 @@ pub async fn send(platform: &Platform, org: &OrgSnapshot, message: Message<'_>) 
     let by_hook = match active_hook(org) {
         None => ByHook::Absent,
         Some(_) if message.phone.extension().is_some() => ByHook::PassedOver,
-        Some(hook) => by_hook(platform, org, hook, &message, &text, hook_deadline(platform, &message, whole)).await,
+        Some(hook) => by_hook(platform, org, hook, &message, &text, (hook_time(platform, &message), whole)).await,
     };
     let (failover, by_hook, error) = match by_hook {
         ByHook::Sent(report) => {
@@ -204,12 +204,12 @@ pub async fn send(platform: &Platform, org: &OrgSnapshot, message: Message<'_>) 
     }
 }
 
-/// When the hook must have ended: the providers that may follow keep their time.
-fn hook_deadline(platform: &Platform, message: &Message<'_>, whole: Deadline) -> Deadline {
+/// How long the hook has at most: the providers that may follow keep their time.
+fn hook_time(platform: &Platform, message: &Message<'_>) -> Duration {
     if fallback::providers(platform, message).is_empty() {
-        whole
+        DELIVERY_TIME_MAX
     } else {
-        Deadline::after(DELIVERY_TIME_MAX.saturating_sub(PROVIDERS_TIME_MAX)).earlier(whole)
+        DELIVERY_TIME_MAX.saturating_sub(PROVIDERS_TIME_MAX)
     }
 }
 
@@ -270,7 +270,7 @@ async fn by_hook(
     hook: &InlineHook,
     message: &Message<'_>,
     text: &Text,
-    deadline: Deadline,
+    (time, whole): (Duration, Deadline),
 ) -> ByHook {
     let mut subject = TelephonySubject::default();
     let source = format!("{}/api/v1/inlineHooks/{}", org.base_url, hook.id);
@@ -281,11 +281,11 @@ async fn by_hook(
         issuer: None,
         source: &source,
         subject: &mut subject,
-        deadline: Some(deadline),
+        deadline: Some(Deadline::after(time).earlier(whole)),
     };
     let label = hook.policy.voice_label.unwrap_or_default();
     let asked = || (origin(org, message), context(message, text, label));
-    let Paused { resumed, hooks } = platform.pause_explained(pause, asked).await;
+    let Paused { resumed, hooks } = platform.pause_within(pause, time, asked).await;
     match resumed {
         Resumed::TurnedAway => ByHook::TurnedAway(missed(hooks)),
         Resumed::Stopped => ByHook::Stopped(missed(hooks)),

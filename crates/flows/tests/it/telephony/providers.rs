@@ -1,5 +1,7 @@
 //! The operator's providers: their order and time, phones with an extension, and what an endpoint is to the orgs that use it.
 
+use tenterhook_contract::hook::BreakerPolicy;
+use tenterhook_engine::BreakerState;
 use tenterhook_platform::telephony::OperatorEndpoint;
 use tokio::time::Instant;
 
@@ -183,7 +185,8 @@ async fn the_hook_leaves_the_providers_their_time() {
         let telephony = carriers(&own.iter().collect::<Vec<_>>());
         let phone = Phone::without_hook(vec![Step::WriteAndHang(Vec::new())], telephony).await;
         let uri = format!("http://{}/passcodes", phone.service.address());
-        let policy = HookPolicy { timeout_ms: 60_000, ..HookPolicy::default() };
+        let breaker = BreakerPolicy { consecutive_failures: Some(1), ..BreakerPolicy::default() };
+        let policy = HookPolicy { timeout_ms: 60_000, breaker, ..HookPolicy::default() };
         phone.put(InlineHook { policy, ..hook::hook(BuiltInType::Telephony, &uri) }).await;
         tokio::time::pause();
         let began = Instant::now();
@@ -191,6 +194,9 @@ async fn the_hook_leaves_the_providers_their_time() {
         let took = began.elapsed().as_secs();
         tokio::time::resume();
         assert_eq!(took, seconds);
+        let org = phone.platform.org(&phone.org).unwrap();
+        let hook = org.hook(&hook::hook(BuiltInType::Telephony, "").id).unwrap();
+        assert_eq!(hook.breaker().state, BreakerState::Open, "a hook that is silent for all its time");
     }
 }
 
