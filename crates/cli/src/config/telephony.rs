@@ -307,6 +307,10 @@ impl Telephony {
                 "write no user before the host: `endpoint_header` and `endpoint_secret_file` authenticate the call";
             return Err(setting("telephony.endpoint_url", &why).into());
         }
+        let uri = url.parse::<http::Uri>().ok();
+        if uri.as_ref().and_then(http::Uri::host).is_none_or(str::is_empty) || url.contains('#') {
+            return Err(setting("telephony.endpoint_url", &"write a URL such as `https://sms.example.com/send`").into());
+        }
         let header = self.endpoint_header.as_deref().unwrap_or("Authorization");
         if !tenterhook_contract::hook::is_header_name(header) {
             return Err(
@@ -380,6 +384,18 @@ mod tests {
             (
                 format!("{endpoint}endpoint_url = \"https://u:marked@sms.example.com/send\""),
                 Some("`telephony.endpoint_url` is not usable: write no user"),
+            ),
+            (
+                format!("{endpoint}endpoint_url = \"https://u:mar/ked@sms.example.com/send\""),
+                Some("`telephony.endpoint_url` is not usable: write no user"),
+            ),
+            (
+                format!("{endpoint}endpoint_url = \"https://sms example.com/send\""),
+                Some("`telephony.endpoint_url` is not usable: write a URL"),
+            ),
+            (
+                format!("{endpoint}endpoint_url = \"https://:443/send\""),
+                Some("`telephony.endpoint_url` is not usable: write a URL"),
             ),
             (
                 format!("{TWILIO_SETTINGS}twilio_secret = \"m\"\ntwilio_url = \"https://u:marked@api.example.com\""),

@@ -178,10 +178,10 @@ fn spoken(message: &PasscodeMessage<'_>) -> String {
     format!("<Response><Say{attribute}>{text}</Say><Pause length=\"1\"/><Say{attribute}>{text}</Say></Response>")
 }
 
-/// Whether a URL names a user before its host: somebody who configures a password there would see it in the log.
+/// Whether a URL may name a user before its host: somebody who configures a password there would see it in the log. A password can have
+/// a `/`, so any `@` counts.
 pub fn has_user_information(url: &str) -> bool {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split(['/', '?', '#', '\\']).next().is_some_and(|authority| authority.contains('@'))
+    url.split_once("://").map_or(url, |(_, rest)| rest).contains('@')
 }
 
 /// Whether a sender is the id of a messaging service: a name may begin with the same letters.
