@@ -98,11 +98,13 @@ impl<'a> Sending<'a> {
             metadata: report.transaction_metadata.as_deref().map(Into::into),
             failover: false,
         };
+        self.count();
         self.end(LogResult::Success, None, &details);
     }
 
     /// A provider has sent it; a failover when it was the hook's turn.
     pub(super) fn sent_by_provider(self, provider: &str, transaction_id: Option<&str>, failover: bool) {
+        self.count();
         let (provider, transaction_id) = (Some(provider.into()), transaction_id.map(Into::into));
         self.end(LogResult::Success, None, &Details { provider, transaction_id, metadata: None, failover });
     }
@@ -113,6 +115,7 @@ impl<'a> Sending<'a> {
             platform.telephony().give_back(admitted);
             self.reached_nobody(&why.reason, failover);
         } else {
+            self.count();
             self.end(LogResult::Failure, Some(&why.reason), &Details { failover, ..Details::default() });
         }
     }
@@ -142,6 +145,13 @@ impl<'a> Sending<'a> {
     pub(super) fn held(mut self, guard: Guard) {
         self.is_told = true;
         self.refused(guard.code(), Vec::new());
+    }
+
+    /// Counts the message, and tells when the org sends many more than usual with it.
+    fn count(&self) {
+        if let Some(surge) = self.platform.telephony().count(&self.org.org.id) {
+            tell_surge(self.platform, self.org, self.message, surge);
+        }
     }
 
     fn end(mut self, result: LogResult, reason: Option<&str>, details: &Details<'_>) {
@@ -181,6 +191,8 @@ impl<'a> Sending<'a> {
 impl Drop for Sending<'_> {
     fn drop(&mut self) {
         if !self.is_told {
+            // It was admitted, and a hook or a provider may have it: nobody sends unseen by hanging up.
+            self.count();
             self.log(LogResult::Failure, Some(ABANDONED), &Details::default());
         }
     }
@@ -192,7 +204,7 @@ pub(super) fn mask(passcode: &Passcode, phone: &PhoneNumber) -> TextMask {
 }
 
 /// Tells that an org sends many more messages than usual.
-pub(super) fn tell_surge(platform: &Platform, org: &OrgSnapshot, message: &Message<'_>, surge: Surge) {
+fn tell_surge(platform: &Platform, org: &OrgSnapshot, message: &Message<'_>, surge: Surge) {
     let Message { caller, actor, .. } = message;
     let mut debug_data: DebugData<'_> = caller.debug_data();
     debug_data.put("messages", u64::from(surge.messages)).put("usual", u64::from(surge.usual));

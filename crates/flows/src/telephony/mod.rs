@@ -146,9 +146,6 @@ pub async fn send(platform: &Platform, org: &OrgSnapshot, message: Message<'_>) 
             };
         }
     };
-    if let Some(surge) = admitted.surge {
-        event::tell_surge(platform, org, &message, surge);
-    }
     let whole = Deadline::after(DELIVERY_TIME_MAX);
     let text = text(platform, org, &message);
     let by_hook = match active_hook(org) {

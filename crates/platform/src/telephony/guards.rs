@@ -89,13 +89,9 @@ pub struct Surge {
 #[derive(Debug)]
 #[must_use = "a message that reaches nobody is given back"]
 pub struct Admitted {
-    /// With it, the org sends many more messages than usual.
-    pub surge: Option<Surge>,
     org: OrgId,
     number: PhoneNumber,
     block: NumberBlock,
-    /// When the window began in which it is counted.
-    window: Instant,
 }
 
 /// The limits of a node and what is left of them. Nothing in it shows a number.
@@ -205,26 +201,25 @@ impl Guards {
         if let Some(network) = network {
             state.networks.take(network, now);
         }
-        let of_org = state.of_org(org, now);
-        of_org.day.take(per_org, now);
-        let surge = of_org.window.count(now);
-        Ok(Admitted { surge, org: org.clone(), number, block, window: of_org.window.began })
+        state.of_org(org, now).day.take(per_org, now);
+        Ok(Admitted { org: org.clone(), number, block })
+    }
+
+    /// Counts a message that somebody has, or may have. `Some` when the org now sends many more than usual, once in a window.
+    pub(super) fn count(&self, org: &OrgId, now: Instant) -> Option<Surge> {
+        self.state().of_org(org, now).window.count(now)
     }
 
     /// Gives back what a message took that has reached nobody. What the requester's address may ask for stays used up: the limit of an
     /// address bounds its requests.
     pub(super) fn give_back(&self, admitted: Admitted, now: Instant) {
-        let Admitted { surge: _, org, number, block, window } = admitted;
+        let Admitted { org, number, block } = admitted;
         let mut state = self.state();
         state.numbers_of_all.give_back(&number);
         state.blocks_of_all.give_back(&block);
         state.numbers.give_back(&(org.clone(), number));
         state.blocks.give_back(&(org.clone(), block));
-        let of_org = state.of_org(&org, now);
-        of_org.day.give_back(Rate::evenly(self.limits.per_org_per_day, DAY));
-        if of_org.window.began == window {
-            of_org.window.messages = of_org.window.messages.saturating_sub(1);
-        }
+        state.of_org(&org, now).day.give_back(Rate::evenly(self.limits.per_org_per_day, DAY));
     }
 
     /// Gives back a message of the providers that has reached none of them.
@@ -375,7 +370,6 @@ mod tests {
         guards.give_back_fallback(&org(1), now);
         assert_eq!(guards.admit_fallback(&org(1), now), Ok(()));
         assert!(guards.admit_fallback(&org(1), now).is_err());
-        assert_eq!(guards.state().of_org(&org(1), now).window.messages, 2, "no surge of what was not sent");
     }
 
     #[test]

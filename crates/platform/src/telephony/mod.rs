@@ -139,8 +139,8 @@ impl Telephony {
         self.parts.default_region.as_deref()
     }
 
-    /// Takes one message for a number, or says what holds it back. `network` is that of a request without an API token. A surge is
-    /// told once in a window. A message that reaches nobody is given back ([`give_back`](Self::give_back)).
+    /// Takes one message for a number, or says what holds it back. `network` is that of a request without an API token. A message that
+    /// reaches nobody is given back ([`give_back`](Self::give_back)), any other one counts ([`count`](Self::count)).
     ///
     /// # Errors
     /// What holds the message back; then nothing is counted.
@@ -154,6 +154,11 @@ impl Telephony {
             return refused(Guard::Premium);
         }
         self.guards.admit(org, number, network, Instant::now())
+    }
+
+    /// Counts a message that a hook or a provider has, or may have. `Some` when the org now sends many more than usual, once in ten minutes.
+    pub fn count(&self, org: &OrgId) -> Option<Surge> {
+        self.guards.count(org, Instant::now())
     }
 
     /// Gives back what a message took that neither a hook nor a provider has got, but for what its requester's address may ask for.

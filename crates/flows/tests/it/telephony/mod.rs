@@ -542,6 +542,27 @@ async fn a_surge_is_an_event_once() {
     assert_eq!(serde_json::to_value(&events[0].debug_data).unwrap()["messages"], json!(50));
 }
 
+/// All of them at once: each is admitted before the first one has found out that nobody listens.
+#[tokio::test]
+async fn messages_that_reach_nobody_are_no_surge() {
+    let limits = SendLimits { per_address_per_hour: 1_000, ..SendLimits::default() };
+    let phone = Phone::without_hook(Vec::new(), TelephonyParts { limits, ..TelephonyParts::default() }).await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let uri = format!("http://{}/passcodes", listener.local_addr().unwrap());
+    drop(listener);
+    phone.put(hook::hook(BuiltInType::Telephony, &uri)).await;
+    let phone = Arc::new(phone);
+    let mut all = tokio::task::JoinSet::new();
+    for number in 0..60 {
+        let (phone, number) = (Arc::clone(&phone), format!("+2348{number:02}2345678"));
+        all.spawn(async move { phone.send_as(TelephonyFlow::MfaVerification, PasscodeChannel::Sms, &number).await });
+    }
+    for delivery in all.join_all().await {
+        assert!(matches!(delivery, Delivery::NotSent | Delivery::TooMany { .. }), "{delivery:?}");
+    }
+    assert_eq!(phone.events("system.telephony.surge").await.len(), 0);
+}
+
 /// A provider that does not answer leaves time for the next one, and all end in time.
 #[tokio::test]
 async fn a_provider_that_hangs_leaves_time_for_the_next_one() {
