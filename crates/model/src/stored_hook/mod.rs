@@ -98,8 +98,8 @@ struct StoredPolicy {
     /// Absent in what earlier releases have stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     voice_label: Option<StoredVoiceLabel>,
-    /// The same.
-    #[serde(default)]
+    /// The same; written only when it is set, so that the stored form of every other hook stays as it was.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     lenient_answers: bool,
     breaker: StoredBreaker,
 }
