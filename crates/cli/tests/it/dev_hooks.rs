@@ -24,8 +24,8 @@ fn both_flows_are_run_and_the_code_flow_is_adas() {
     let (status, steps) = once(&["--ephemeral"]);
     assert_eq!(status, 0, "{steps:?}");
     let (service, user) = (of_flow(&steps, "client-credentials"), of_flow(&steps, "code"));
-    // The hook and the lines about SAML and password import belong to no flow.
-    assert_eq!(service.len() + user.len() + 3, steps.len());
+    // The hook and the lines about SAML, password import and telephony belong to no flow.
+    assert_eq!(service.len() + user.len() + 4, steps.len());
     let data = |steps: &[Value]| step(steps, "request")["body"]["data"].clone();
     assert_eq!((&data(&service)["context"]["user"], &data(&service)["identity"]), (&Value::Null, &Value::Null));
     assert_eq!(data(&user)["context"]["user"]["profile"]["login"], "ada@example.com");
