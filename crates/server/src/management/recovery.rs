@@ -38,7 +38,7 @@ pub(super) fn public_routes() -> Routes {
         .post("/api/v1/authn/recovery/factors/{factorType}/verify", "verifyRecovery", verify_recovery)
         .post("/api/v1/authn/recovery/factors/{factorType}/resend", "resendRecovery", resend_recovery)
         .post("/api/v1/authn/recovery/token", "exchangeRecoveryToken", exchange_token)
-        .post(RESET_PASSWORD, "resetPassword", reset_password)
+        .post(RESET_PASSWORD, "resetRecoveredPassword", reset_password)
 }
 
 /// Whose account is recovered, and how.
