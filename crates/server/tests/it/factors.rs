@@ -8,12 +8,22 @@ use tenterhook_testkit::wait::until;
 
 use crate::harness::{Answer, Behaviour, Service, World, hook_body};
 
-const NUMBER: &str = "+2348031234567";
+pub(crate) const NUMBER: &str = "+2348031234567";
+pub(crate) const PASSWORD: &str = "Old-1-lantern";
 
 /// A user; the path.
 async fn user(world: &World, login: &str) -> String {
     let profile = json!({ "login": login, "email": login, "firstName": "Mei", "lastName": "Tanaka" });
     let created = world.api("POST", "/api/v1/users", Some(&json!({ "profile": profile }))).await;
+    assert_eq!(created.status, 200, "{}", created.text());
+    format!("/api/v1/users/{}", created.json()["id"].as_str().unwrap())
+}
+
+/// A user with a password, [`PASSWORD`]; the path.
+pub(crate) async fn user_with_password(world: &World, login: &str) -> String {
+    let profile = json!({ "login": login, "email": login, "firstName": "Mei", "lastName": "Tanaka" });
+    let body = json!({ "profile": profile, "credentials": { "password": { "value": PASSWORD } } });
+    let created = world.api("POST", "/api/v1/users", Some(&body)).await;
     assert_eq!(created.status, 200, "{}", created.text());
     format!("/api/v1/users/{}", created.json()["id"].as_str().unwrap())
 }
@@ -57,6 +67,23 @@ pub(crate) async fn enroll(world: &World, user: &str, body: Value) -> (String, V
     assert_eq!(enrolled.status, 200, "{}", enrolled.text());
     let factor = enrolled.json();
     (format!("{user}/factors/{}", factor["id"].as_str().unwrap()), factor)
+}
+
+/// An active phone of a user; the id.
+pub(crate) async fn active_phone(world: &World, user: &str, kind: &str) -> String {
+    let enrolled = world.api("POST", &format!("{user}/factors?activate=true"), Some(&phone(kind, NUMBER))).await;
+    assert_eq!(enrolled.status, 200, "{}", enrolled.text());
+    enrolled.json()["id"].as_str().unwrap().to_owned()
+}
+
+/// An active app of a user, of which no code was used; the id and the answer to its enrollment.
+pub(crate) async fn active_app(world: &World, user: &str) -> (String, Value) {
+    let (path, factor) = enroll(world, user, app()).await;
+    let body = json!({ "passCode": shown(world, &factor, 0) });
+    let activated = world.api("POST", &format!("{path}/lifecycle/activate"), Some(&body)).await;
+    assert_eq!(activated.status, 200, "{}", activated.text());
+    world.write("UPDATE factors SET last_step = last_step - 10 WHERE last_step IS NOT NULL").await;
+    (factor["id"].as_str().unwrap().to_owned(), factor)
 }
 
 /// The passcode that the service received last.

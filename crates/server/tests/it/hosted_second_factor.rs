@@ -3,41 +3,13 @@
 use serde_json::json;
 
 use crate::{
-    factors::{another, app, enroll, last_code, phone, reports, service, shown},
+    factors::{PASSWORD, active_app, active_phone, another, last_code, reports, service, shown, user_with_password},
     harness::{Answer, Behaviour, World},
     oauth::{VERIFIER, authorization_path, cookie_of, redeem, redirect_parameter},
     saml::{Provider, form_body, form_of},
 };
 
 const LOGIN: &str = "mei@pages.example";
-const PASSWORD: &str = "Old-1-lantern";
-const NUMBER: &str = "+2348031234567";
-
-/// A user with a password; the path.
-async fn user(world: &World) -> String {
-    let profile = json!({ "login": LOGIN, "email": LOGIN, "firstName": "Mei", "lastName": "Tanaka" });
-    let body = json!({ "profile": profile, "credentials": { "password": { "value": PASSWORD } } });
-    let created = world.api("POST", "/api/v1/users", Some(&body)).await;
-    assert_eq!(created.status, 200, "{}", created.text());
-    format!("/api/v1/users/{}", created.json()["id"].as_str().unwrap())
-}
-
-/// An active phone of a user; the id.
-async fn active_phone(world: &World, user: &str, kind: &str) -> String {
-    let enrolled = world.api("POST", &format!("{user}/factors?activate=true"), Some(&phone(kind, NUMBER))).await;
-    assert_eq!(enrolled.status, 200, "{}", enrolled.text());
-    enrolled.json()["id"].as_str().unwrap().to_owned()
-}
-
-/// An active app of a user, of which no code was used; the id and the answer to its enrollment.
-async fn active_app(world: &World, user: &str) -> (String, serde_json::Value) {
-    let (path, factor) = enroll(world, user, app()).await;
-    let body = json!({ "passCode": shown(world, &factor, 0) });
-    let activated = world.api("POST", &format!("{path}/lifecycle/activate"), Some(&body)).await;
-    assert_eq!(activated.status, 200, "{}", activated.text());
-    world.write("UPDATE factors SET last_step = last_step - 10 WHERE last_step IS NOT NULL").await;
-    (factor["id"].as_str().unwrap().to_owned(), factor)
-}
 
 fn path(world: &World, extra: &str) -> String {
     authorization_path(world, world.org.public_client_id.as_str(), "openid offline_access", extra)
@@ -98,7 +70,7 @@ fn cookie_of_or_none(answer: &Answer) -> &str {
 async fn a_phone_gets_a_code_that_signs_in_once() {
     let world = World::start().await;
     let service = service(&world).await;
-    let user = user(&world).await;
+    let user = user_with_password(&world, LOGIN).await;
     active_phone(&world, &user, "sms").await;
     let mut tab = Tab::open(&world, &path(&world, ""), "").await;
     tab.past_password().await;
@@ -153,7 +125,7 @@ async fn a_phone_gets_a_code_that_signs_in_once() {
 async fn of_several_factors_the_user_chooses_one_and_can_choose_again() {
     let world = World::start().await;
     let service = service(&world).await;
-    let user = user(&world).await;
+    let user = user_with_password(&world, LOGIN).await;
     let text = active_phone(&world, &user, "sms").await;
     let call = active_phone(&world, &user, "call").await;
     let (app, factor) = active_app(&world, &user).await;
@@ -191,7 +163,7 @@ async fn of_several_factors_the_user_chooses_one_and_can_choose_again() {
 async fn what_went_wrong_is_said_in_plain_words() {
     let world = World::start().await;
     let service = service(&world).await;
-    let user = user(&world).await;
+    let user = user_with_password(&world, LOGIN).await;
     let id = active_phone(&world, &user, "sms").await;
     let again = [("ask", id.as_str())];
     let mut tab = Tab::open(&world, &path(&world, ""), "").await;
@@ -221,7 +193,7 @@ async fn what_went_wrong_is_said_in_plain_words() {
 #[tokio::test]
 async fn a_state_works_in_its_own_org_and_for_active_users_alone() {
     let world = World::start().await;
-    let user = user(&world).await;
+    let user = user_with_password(&world, LOGIN).await;
     let (_, factor) = active_app(&world, &user).await;
     let mut tab = Tab::open(&world, &path(&world, ""), "").await;
     tab.past_password().await;
@@ -239,7 +211,7 @@ async fn a_state_works_in_its_own_org_and_for_active_users_alone() {
 #[tokio::test]
 async fn a_new_sign_in_asks_for_the_factor_again() {
     let world = World::start().await;
-    let user = user(&world).await;
+    let user = user_with_password(&world, LOGIN).await;
     let (_, factor) = active_app(&world, &user).await;
     let mut tab = Tab::open(&world, &path(&world, ""), "").await;
     tab.past_password().await;

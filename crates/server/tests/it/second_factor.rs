@@ -3,41 +3,16 @@
 use serde_json::{Value, json};
 
 use crate::{
-    factors::{another, app, enroll, has_code, last_code, passes, phone, reports, service, shown},
+    factors::{
+        PASSWORD, active_app, active_phone, another, app, enroll, has_code, last_code, passes, reports, service, shown,
+        user_with_password,
+    },
     harness::{Answer, Service, World},
     oauth::{authorization_path, sign_in},
     password_import::{import_hook, says, user_to_import},
 };
 
 const LOGIN: &str = "mei@factors.example";
-const PASSWORD: &str = "Old-1-lantern";
-const NUMBER: &str = "+2348031234567";
-
-/// A user with a password; the path.
-async fn user(world: &World, login: &str) -> String {
-    let profile = json!({ "login": login, "email": login, "firstName": "Mei", "lastName": "Tanaka" });
-    let body = json!({ "profile": profile, "credentials": { "password": { "value": PASSWORD } } });
-    let created = world.api("POST", "/api/v1/users", Some(&body)).await;
-    assert_eq!(created.status, 200, "{}", created.text());
-    format!("/api/v1/users/{}", created.json()["id"].as_str().unwrap())
-}
-
-/// An active phone of a user; the id.
-async fn active_phone(world: &World, user: &str, kind: &str) -> String {
-    let enrolled = world.api("POST", &format!("{user}/factors?activate=true"), Some(&phone(kind, NUMBER))).await;
-    assert_eq!(enrolled.status, 200, "{}", enrolled.text());
-    enrolled.json()["id"].as_str().unwrap().to_owned()
-}
-
-/// An active app of a user, of which no code was used; the id and the answer to its enrollment.
-async fn active_app(world: &World, user: &str) -> (String, Value) {
-    let (path, factor) = enroll(world, user, app()).await;
-    let body = json!({ "passCode": shown(world, &factor, 0) });
-    let activated = world.api("POST", &format!("{path}/lifecycle/activate"), Some(&body)).await;
-    assert_eq!(activated.status, 200, "{}", activated.text());
-    world.write("UPDATE factors SET last_step = last_step - 10 WHERE last_step IS NOT NULL").await;
-    (factor["id"].as_str().unwrap().to_owned(), factor)
-}
 
 /// A request without a token.
 async fn post(world: &World, path: &str, body: &Value) -> Answer {
@@ -91,7 +66,7 @@ fn link(world: &World, path: &str) -> Value {
 async fn a_phone_is_asked_for_after_the_password_and_its_code_gets_the_session_token() {
     let world = World::start().await;
     let service = service(&world).await;
-    let user = user(&world, LOGIN).await;
+    let user = user_with_password(&world, LOGIN).await;
     for (kind, code, channel) in [("sms", "E0000109", "SMS"), ("call", "E0000133", "Voice")] {
         let id = active_phone(&world, &user, kind).await;
         let verification = format!("/factors/{id}/verify");
@@ -190,7 +165,7 @@ async fn a_phone_is_asked_for_after_the_password_and_its_code_gets_the_session_t
 async fn an_app_shows_its_code_and_of_two_factors_at_once_one_wins() {
     let world = World::start().await;
     let service = service(&world).await;
-    let user = user(&world, LOGIN).await;
+    let user = user_with_password(&world, LOGIN).await;
     let phone = active_phone(&world, &user, "sms").await;
     let (app, factor) = active_app(&world, &user).await;
     let code = shown(&world, &factor, 0);
@@ -224,7 +199,7 @@ async fn an_app_shows_its_code_and_of_two_factors_at_once_one_wins() {
 #[tokio::test]
 async fn guesses_across_transactions_lock_the_factor_and_the_next_lock_is_longer() {
     let world = World::start().await;
-    let user = user(&world, LOGIN).await;
+    let user = user_with_password(&world, LOGIN).await;
     let (app, factor) = active_app(&world, &user).await;
     let wrong = another(&shown(&world, &factor, 0));
     let mut states = Vec::new();
@@ -254,7 +229,7 @@ async fn guesses_across_transactions_lock_the_factor_and_the_next_lock_is_longer
 #[tokio::test]
 async fn a_wrong_password_is_answered_as_for_nobody_and_a_user_without_factors_signs_in_as_before() {
     let world = World::start().await;
-    let user = user(&world, LOGIN).await;
+    let user = user_with_password(&world, LOGIN).await;
     let (path, _) = enroll(&world, &user, app()).await;
     assert_eq!(authn(&world, PASSWORD).await.json()["status"], "SUCCESS", "a pending factor is none");
     assert_eq!(world.api("DELETE", &path, None).await.status, 204);
@@ -277,7 +252,7 @@ async fn a_wrong_password_is_answered_as_for_nobody_and_a_user_without_factors_s
 async fn a_transaction_ends_with_the_access_of_its_user_and_when_it_is_given_up() {
     let world = World::start().await;
     let service = service(&world).await;
-    let user = user(&world, LOGIN).await;
+    let user = user_with_password(&world, LOGIN).await;
     let id = active_phone(&world, &user, "sms").await;
     let begun = state(&world).await;
     let cancelled = post(&world, "/cancel", &json!({ "stateToken": begun })).await;
@@ -300,7 +275,7 @@ async fn a_transaction_ends_with_the_access_of_its_user_and_when_it_is_given_up(
 async fn every_way_to_prove_a_password_goes_on_to_the_factor() {
     let world = World::start().await;
     let service = service(&world).await;
-    let id = user(&world, LOGIN).await;
+    let id = user_with_password(&world, LOGIN).await;
     let phone = active_phone(&world, &id, "sms").await;
     assert_eq!(world.api("POST", &format!("{id}/lifecycle/expire_password"), None).await.status, 200);
     let begun = state(&world).await;
@@ -348,7 +323,7 @@ async fn every_way_to_prove_a_password_goes_on_to_the_factor() {
 async fn what_a_verification_cannot_do_is_refused_by_name_and_changes_nothing() {
     let world = World::start().await;
     let service = service(&world).await;
-    let user = user(&world, LOGIN).await;
+    let user = user_with_password(&world, LOGIN).await;
     let id = active_phone(&world, &user, "sms").await;
     let pending = enroll(&world, &user, app()).await.1["id"].as_str().unwrap().to_owned();
     let begun = state(&world).await;
