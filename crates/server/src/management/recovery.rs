@@ -15,7 +15,7 @@ use tenterhook_model::{ErrorCode, RECOVERY_SECONDS, RecoveryMethod, RecoveryPurp
 use super::{
     answer::{Date, Link, Shown},
     authn::{
-        AuthnAnswer, CANCEL, Embedded, NamedLink, Policy, RELAY_STATE, Small, busy, invalid, invalid_token,
+        AuthnAnswer, CANCEL, Embedded, NamedLink, Policy, RELAY_STATE, Small, StateBody, busy, invalid, invalid_token,
         relay_state, token,
     },
     call::{Call, ResourceBody},
@@ -91,25 +91,6 @@ impl ResourceBody for PasscodeBody {
 
     fn into_request(self) -> PasscodeRequest {
         PasscodeRequest([self.state_token, self.pass_code].map(|given| given.map(Secret::new)))
-    }
-}
-
-/// A recovery whose passcode is to be sent again.
-#[derive(Default, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "RecoveryResendRequest"))]
-#[serde(rename_all = "camelCase")]
-struct ResendBody {
-    #[serde(default)]
-    state_token: Given<String>,
-}
-
-impl ResourceBody for ResendBody {
-    const MEMBERS: Members = Members { taken: &["stateToken"], read_only: &[], refused: &[] };
-    type Request = Given<Secret>;
-
-    fn into_request(self) -> Given<Secret> {
-        self.state_token.map(Secret::new)
     }
 }
 
@@ -352,7 +333,7 @@ async fn verify_recovery(call: Call<Small<PasscodeBody>, Visitor>) -> Result<Jso
     }
 }
 
-async fn resend_recovery(call: Call<Small<ResendBody>, Visitor>) -> Result<Json<RecoveryAnswer>, ApiError> {
+async fn resend_recovery(call: Call<Small<StateBody>, Visitor>) -> Result<Json<RecoveryAnswer>, ApiError> {
     let Visitor { org, caller, tasks, .. } = &call.who;
     let method = method_of(&call)?;
     let state_token = token(call.body.checked()?)?;
