@@ -16,13 +16,13 @@ pub(crate) struct SignIn {
     pub(crate) lockout_attempts: u32,
     /// Minutes after which a lock ends by itself; 0 for never.
     pub(crate) unlock_minutes: u32,
-    /// How primary authentication answers for a user who is locked out.
+    /// What `/api/v1/authn` answers about a user who is locked out.
     pub(crate) lockout_failures: LockoutFailures,
     /// How people recover a forgotten password and unlock themselves; by mail where there is a mail server, when absent.
     pub(crate) recovery: Option<Vec<String>>,
 }
 
-/// How primary authentication answers for a user who is locked out.
+/// What `/api/v1/authn` answers about a user who is locked out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LockoutFailures {

@@ -224,7 +224,7 @@ pub async fn resend(
     send_code(platform, org, requester, (user, factor), CodePurpose::Enrollment).await
 }
 
-/// A user who is deactivated or suspended uses no factor.
+/// Refuses a user whose status is `DEPROVISIONED` or `SUSPENDED`: nothing is done with the factors of such a user.
 fn check_status(user: &User) -> Result<(), FactorProblem> {
     match user.status {
         UserStatus::Deprovisioned | UserStatus::Suspended => Err(FactorProblem::UserStatus(user.status)),

@@ -58,7 +58,7 @@ pub struct Recovery {
     pub purpose: RecoveryPurpose,
     /// How.
     pub method: RecoveryMethod,
-    /// Who has proven to be this user; `None` before that.
+    /// The user, once the passcode or the link was verified; `None` before.
     pub user: Option<Box<User>>,
     /// What the client gets back.
     pub relay_state: Option<String>,
@@ -66,10 +66,10 @@ pub struct Recovery {
     pub expires: Timestamp,
 }
 
-/// The answer to somebody who asks. It is the same for every login.
+/// The answer to a request that begins a recovery. It is the same for every login.
 #[derive(Debug)]
 pub enum Begun {
-    /// A passcode goes out, if there is a user who gets one.
+    /// A passcode is sent if the login is that of a user who gets one.
     Challenged(Recovery, Option<Box<PendingSend>>),
     /// A mail goes out, if there is a user who gets one.
     Mailed(Option<Box<PendingSend>>),
