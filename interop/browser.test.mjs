@@ -2,12 +2,11 @@
 // along. axe-core looks at every page on the way.
 
 import assert from "node:assert/strict";
-import { createHash, createHmac, randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { createServer } from "node:http";
+import { createHmac } from "node:crypto";
 import { after, before, test } from "node:test";
 
 import { checkAccessibility } from "./support/accessibility.mjs";
+import { authorization, byId, fillIn, signIn, startApplication, submit } from "./support/application.mjs";
 import { issueLoopbackCertificate } from "./support/certificates.mjs";
 import { startChromium } from "./support/chromium.mjs";
 import { linkOf, startMailServer } from "./support/mail.mjs";
@@ -87,19 +86,6 @@ function refusal(location, errorSummary) {
   return { error: { errorSummary: "Refused", errorCauses: [cause] } };
 }
 
-/** The application that people sign in to: its page says what has arrived. */
-async function startApplication() {
-  const page = "<!doctype html><title>Storefront</title><p>Welcome</p>";
-  const program = createServer((_, response) => response.writeHead(200, { "content-type": "text/html" }).end(page));
-  program.listen(0, "127.0.0.1");
-  await once(program, "listening");
-  const stop = () => {
-    program.close();
-    program.closeAllConnections();
-  };
-  return { redirectUri: `http://127.0.0.1:${program.address().port}/callback`, stop };
-}
-
 function hookOf(type, name) {
   const authScheme = { type: "HEADER", key: "Authorization", value: "interop-service-secret" };
   const config = { uri: service.url, method: "POST", headers: [], authScheme };
@@ -138,26 +124,6 @@ async function letPeopleSignUp() {
   await call("PUT", `/api/v1/apps/${world.browser.client_id}/policies/${id}`);
 }
 
-/** A request of the application for a user; `arrived` waits for its end, and resolves to the id of the user who has signed in. */
-function authorization() {
-  const verifier = randomBytes(32).toString("base64url");
-  const challenge = createHash("sha256").update(verifier).digest("base64url");
-  const ofClient = { client_id: world.browser.client_id, redirect_uri: application.redirectUri };
-  const ofCode = { response_type: "code", scope: "openid", state: "interop" };
-  const ofProof = { code_challenge: challenge, code_challenge_method: "S256" };
-  const url = `${world.issuer}/v1/authorize?${new URLSearchParams({ ...ofClient, ...ofCode, ...ofProof })}`;
-  const arrived = async (page) => {
-    await page.until(`location.href.startsWith(${JSON.stringify(application.redirectUri)})`);
-    const code = new URL(await page.evaluate("location.href")).searchParams.get("code");
-    const form = { grant_type: "authorization_code", code, code_verifier: verifier, ...ofClient };
-    const response = await fetch(`${world.issuer}/v1/token`, { method: "POST", body: new URLSearchParams(form) });
-    const tokens = await response.json();
-    assert.equal(response.status, 200, JSON.stringify(tokens));
-    return JSON.parse(Buffer.from(tokens.id_token.split(".")[1], "base64url")).sub;
-  };
-  return { url, arrived };
-}
-
 /** Waits until a page is shown, with its script where scripts run. */
 function shown(page, title, { withScripts = true } = {}) {
   const wanted = JSON.stringify(`${title} · ${BRAND}`);
@@ -165,14 +131,7 @@ function shown(page, title, { withScripts = true } = {}) {
   return page.until(`document.title === ${wanted} && document.readyState === 'complete' && ${isReady}`);
 }
 
-const byId = (id) => `[id=${JSON.stringify(id)}]`;
 const valueOf = (page, id) => page.evaluate(`document.querySelector(${JSON.stringify(byId(id))}).value`);
-
-async function fillIn(page, fields) {
-  for (const [id, text] of Object.entries(fields)) await page.type(byId(id), text);
-}
-
-const submit = (page) => page.click("[type=submit]");
 
 /** What Noor writes, with an invitation that has expired. */
 const formOf = (email, password) => ({
@@ -226,11 +185,6 @@ async function signUp(page, url, form, look, options) {
   await submit(page);
 }
 
-async function signIn(page, { login, password }) {
-  await fillIn(page, { login, password });
-  await submit(page);
-}
-
 const lookOf = (page) => (name) => checkAccessibility(page, name, PICTURES);
 const calls = (type) => service.calls.filter(({ document }) => document.eventType === type);
 
@@ -239,7 +193,7 @@ test("a person signs up, corrects what the hook refuses, verifies the address, a
   const page = await chromium.newPage();
   const look = lookOf(page);
   const person = { login: LONG_LOGIN, password: "Lantern-7-harbour" };
-  await signUp(page, authorization().url, formOf(person.login, person.password), look);
+  await signUp(page, authorization(world, application).url, formOf(person.login, person.password), look);
   await shown(page, "Check your mail");
   assert.ok((await page.evaluate("document.body.innerText")).includes(LONG_LOGIN));
   await look("check-your-mail");
@@ -260,7 +214,7 @@ test("a person signs up, corrects what the hook refuses, verifies the address, a
   await shown(page, "Your email address is verified");
   await look("email-verified");
 
-  const { url, arrived } = authorization();
+  const { url, arrived } = authorization(world, application);
   await page.go(url);
   await shown(page, "Sign in");
   await signIn(page, person);
@@ -276,7 +230,7 @@ test("without scripts, a person signs up and is at the application, signed in", 
   await world.setPolicy({ emailVerification: false });
   const page = await chromium.newPage();
   await page.runScripts(false);
-  const { url, arrived } = authorization();
+  const { url, arrived } = authorization(world, application);
   const options = { withScripts: false };
   await signUp(page, url, formOf("noor@partner.example", "Lantern-7-harbour"), async () => {}, options);
   const arrivedId = await arrived(page);
@@ -303,7 +257,7 @@ test("a person signs in with the password of the old system, and again without i
   const credentials = { password: { hook: { type: "default" } } };
   const { id } = await call("POST", "/api/v1/users?activate=true", { profile, credentials });
   const page = await chromium.newPage();
-  const first = authorization();
+  const first = authorization(world, application);
   await page.go(first.url);
   await shown(page, "Sign in");
   await signIn(page, { login, password: "not this one" });
@@ -319,7 +273,7 @@ test("a person signs in with the password of the old system, and again without i
   await page.go(`${server.baseUrl}/login/signout`);
   await shown(page, "Signed out");
   await lookOf(page)("signed-out");
-  const second = authorization();
+  const second = authorization(world, application);
   await page.go(second.url);
   await shown(page, "Sign in");
   await signIn(page, { login, password: OLD_PASSWORD });
@@ -336,7 +290,7 @@ test("a user is asked at sign-in for what the profile lacks, and corrects what t
   const { id } = await call("POST", "/api/v1/users?activate=true", { profile, credentials });
   const page = await chromium.newPage();
   const look = lookOf(page);
-  const { url, arrived } = authorization();
+  const { url, arrived } = authorization(world, application);
   await page.go(url);
   await shown(page, "Sign in");
   await signIn(page, user);
@@ -396,7 +350,7 @@ for (const [what, { title, create, lifecycle, member, name }] of Object.entries(
     await shown(page, "Your password is set");
     await look(`${name}-done`);
 
-    const { url, arrived } = authorization();
+    const { url, arrived } = authorization(world, application);
     await page.go(url);
     await shown(page, "Sign in");
     await signIn(page, { login, password: "New-2-lantern" });
@@ -434,7 +388,7 @@ test("a user enters the code that the hook has brought to the phone", async () =
   const page = await chromium.newPage();
   await page.runScripts(false);
   const look = lookOf(page);
-  const { url, arrived } = authorization();
+  const { url, arrived } = authorization(world, application);
   await page.go(url);
   await shown(page, "Sign in", { withScripts: false });
   await signIn(page, user);
@@ -469,7 +423,7 @@ test("a user with several factors chooses the authenticator app", async () => {
   const before = calls(TELEPHONY_HOOK).length;
   const page = await chromium.newPage();
   const look = lookOf(page);
-  const { url, arrived } = authorization();
+  const { url, arrived } = authorization(world, application);
   await page.go(url);
   await shown(page, "Sign in");
   await signIn(page, user);

@@ -2,12 +2,10 @@
 // unlock themselves. axe-core looks at every page on the way.
 
 import assert from "node:assert/strict";
-import { createHash, randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 
 import { checkAccessibility } from "./support/accessibility.mjs";
+import { authorization, fillIn, signIn, startApplication, submit } from "./support/application.mjs";
 import { issueLoopbackCertificate } from "./support/certificates.mjs";
 import { startChromium } from "./support/chromium.mjs";
 import { linkOf, startMailServer } from "./support/mail.mjs";
@@ -67,19 +65,6 @@ function answer({ eventType }) {
   return { commands: [{ type: "com.okta.telephony.action", value: [{ status: "SUCCESSFUL" }] }] };
 }
 
-/** The application that people sign in to. */
-async function startApplication() {
-  const page = "<!doctype html><title>Storefront</title><p>Welcome</p>";
-  const program = createServer((_, response) => response.writeHead(200, { "content-type": "text/html" }).end(page));
-  program.listen(0, "127.0.0.1");
-  await once(program, "listening");
-  const stop = () => {
-    program.close();
-    program.closeAllConnections();
-  };
-  return { redirectUri: `http://127.0.0.1:${program.address().port}/callback`, stop };
-}
-
 /** A user with a phone. */
 async function addUser(login, factorType) {
   const profile = { login, email: login, firstName: "Wilhelmina", lastName: "Featherstonehaugh" };
@@ -90,32 +75,8 @@ async function addUser(login, factorType) {
   return user;
 }
 
-/** A request of the application for a user; `arrived` waits for its end, and resolves to the id of the user who has signed in. */
-function authorization() {
-  const verifier = randomBytes(32).toString("base64url");
-  const challenge = createHash("sha256").update(verifier).digest("base64url");
-  const ofClient = { client_id: world.browser.client_id, redirect_uri: application.redirectUri };
-  const ofCode = { response_type: "code", scope: "openid", state: "interop" };
-  const ofProof = { code_challenge: challenge, code_challenge_method: "S256" };
-  const url = `${world.issuer}/v1/authorize?${new URLSearchParams({ ...ofClient, ...ofCode, ...ofProof })}`;
-  const arrived = async (page) => {
-    await page.until(`location.href.startsWith(${JSON.stringify(application.redirectUri)})`);
-    const code = new URL(await page.evaluate("location.href")).searchParams.get("code");
-    const form = { grant_type: "authorization_code", code, code_verifier: verifier, ...ofClient };
-    const response = await fetch(`${world.issuer}/v1/token`, { method: "POST", body: new URLSearchParams(form) });
-    const tokens = await response.json();
-    assert.equal(response.status, 200, JSON.stringify(tokens));
-    return JSON.parse(Buffer.from(tokens.id_token.split(".")[1], "base64url")).sub;
-  };
-  return { url, arrived };
-}
-
 /** Waits until a page is shown. */
 const shown = (page, title) => page.until(`document.title === ${JSON.stringify(title)} && document.readyState === 'complete'`);
-
-async function fillIn(page, fields) {
-  for (const [id, text] of Object.entries(fields)) await page.type(`[id=${JSON.stringify(id)}]`, text);
-}
 
 /** Chooses from a list, as a person would. */
 const choose = (page, id, value) =>
@@ -125,7 +86,6 @@ const choose = (page, id, value) =>
     return field.dispatchEvent(new Event("change", { bubbles: true }));
   })()`);
 
-const submit = (page) => page.click("[type=submit]");
 const lookOf = (page) => (name) => checkAccessibility(page, name, PICTURES);
 const passcodes = () => service.calls.filter(({ document }) => document.eventType === TELEPHONY_HOOK);
 
@@ -142,11 +102,6 @@ async function passcodeAfter(count) {
   return passcodes()[count].document;
 }
 
-async function signIn(page, { login, password }) {
-  await fillIn(page, { login, password });
-  await submit(page);
-}
-
 for (const scripts of [true, false]) {
   test(`a person recovers a password with a passcode ${scripts ? "and" : "without scripts and"} signs in with it`, async () => {
     const login = scripts ? LONG_LOGIN : "noor@partners.example";
@@ -154,7 +109,7 @@ for (const scripts of [true, false]) {
     const page = await chromium.newPage();
     await page.runScripts(scripts);
     const look = scripts ? lookOf(page) : async () => {};
-    const { url, arrived } = authorization();
+    const { url, arrived } = authorization(world, application);
     await page.go(url);
     await shown(page, "Sign in");
     await look("sign-in-with-recovery");
@@ -208,7 +163,7 @@ test("a person recovers a password with the link of a mail", async () => {
   const user = await addUser(login);
   const page = await chromium.newPage();
   const look = lookOf(page);
-  await page.go(authorization().url);
+  await page.go(authorization(world, application).url);
   await shown(page, "Sign in");
   await follow(page, "Forgot your password?");
   await shown(page, "Forgot your password?");
@@ -224,7 +179,7 @@ test("a person recovers a password with the link of a mail", async () => {
   await fillIn(page, { password: NEW });
   await submit(page);
   await shown(page, "Your password is set");
-  const { url, arrived } = authorization();
+  const { url, arrived } = authorization(world, application);
   await page.go(url);
   await shown(page, "Sign in");
   await signIn(page, { login, password: NEW });
@@ -246,7 +201,7 @@ test("a person who is locked out unlocks themselves with a call and with the lin
       assert.equal(response.status, 401);
     }
     assert.equal((await call("GET", `/api/v1/users/${user.id}`)).status, "LOCKED_OUT");
-    await page.go(authorization().url);
+    await page.go(authorization(world, application).url);
     await shown(page, "Sign in");
     await follow(page, "Forgot your password?");
     await shown(page, "Forgot your password?");
