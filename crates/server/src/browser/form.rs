@@ -15,6 +15,7 @@
 //! refused, or else the first one that is required and empty. A page with a password loads [`super::pages::SHOW_PASSWORD_PATH`].
 
 use askama::Template;
+use tenterhook_flows::password_reset::PASSWORD_CHARACTERS_MIN;
 
 /// What the names of the fields of a policy's form begin with, except the password's. So no attribute is taken for a member of ours.
 pub(crate) const ATTRIBUTE_PREFIX: &str = "userProfile.";
@@ -76,6 +77,55 @@ pub(crate) enum Input<'a> {
     },
     /// A password, which a page never repeats.
     Password,
+}
+
+/// What a password must have, for people.
+pub(crate) fn password_rules() -> [String; 2] {
+    [format!("At least {PASSWORD_CHARACTERS_MIN} characters"), "Not your username".to_owned()]
+}
+
+impl<'a> Field<'a> {
+    /// The field of a page that asks for a passcode alone.
+    pub(crate) const fn passcode(
+        name: &'a str,
+        hint: Option<&'a str>,
+        error: Option<&'a str>,
+        has_message: bool,
+    ) -> Self {
+        Self {
+            name,
+            label: "Code",
+            input: Input::Text { value: "", inputmode: "numeric" },
+            autocomplete: "one-time-code",
+            hint,
+            rules: &[],
+            error,
+            has_message,
+            required: true,
+            autofocus: true,
+        }
+    }
+
+    /// The field of a page that asks for a new password alone; `rules` are [`password_rules`].
+    pub(crate) const fn new_password(
+        (name, label): (&'a str, &'a str),
+        rules: &'a [String],
+        error: Option<&'a str>,
+        has_message: bool,
+    ) -> Self {
+        Self {
+            name,
+            label,
+            input: Input::Password,
+            autocomplete: "new-password",
+            hint: None,
+            rules,
+            error,
+            has_message,
+            required: true,
+            autofocus: true,
+        }
+    }
 }
 
 impl Field<'_> {

@@ -15,7 +15,6 @@ use tenterhook_contract::Secret;
 use tenterhook_flows::{
     commitment::Commitment,
     oauth::parameters::Parameters,
-    password_reset::PASSWORD_CHARACTERS_MIN,
     recovery::{self, Asked, Begun, PasswordSet, Recovery, Resent, Then, Verified, set_password, verify},
 };
 use tenterhook_model::{LinkPurpose, RecoveryMethod, RecoveryPurpose};
@@ -24,7 +23,7 @@ use url::form_urlencoded::Serializer;
 
 use super::{
     cookies::CSRF,
-    form::{Field, FormMessage, Input, Login},
+    form::{Field, FormMessage, Input, Login, password_rules},
     link_form::{OWN_FORM, PASSWORD_FIELD, unreadable},
     pages::{Content, Problem, SHOW_PASSWORD_PATH, page},
     request::RequestProblem,
@@ -474,18 +473,7 @@ fn code_page(trip: &Trip, recovery: &Recovery, again: Option<(StatusCode, &str, 
         state: recovery.token.expose(),
         calls: recovery.method == RecoveryMethod::Call,
         message: again.map(|(_, text, _)| FormMessage { text, fields: &errors }),
-        passcode: Field {
-            name: "passcode",
-            label: "Code",
-            input: Input::Text { value: "", inputmode: "numeric" },
-            autocomplete: "one-time-code",
-            hint: Some("Six digits"),
-            rules: &[],
-            error,
-            has_message: again.is_some(),
-            required: true,
-            autofocus: true,
-        },
+        passcode: Field::passcode("passcode", Some("Six digits"), error, again.is_some()),
         again: start_path(trip.purpose, &trip.back),
     };
     page(again.map_or(StatusCode::OK, |(status, _, _)| status), &template, OWN_FORM)
@@ -494,7 +482,7 @@ fn code_page(trip: &Trip, recovery: &Recovery, again: Option<(StatusCode, &str, 
 /// The page of the new password. `again` says why it is shown again, and what is wrong with the password.
 fn password_page(trip: &Trip, recovery: &Recovery, again: Option<&(StatusCode, &str, Option<String>)>) -> Response {
     let Some(user) = &recovery.user else { return ApiError::Internal.into_response() };
-    let rules = [format!("At least {PASSWORD_CHARACTERS_MIN} characters"), "Not your username".to_owned()];
+    let rules = password_rules();
     let error = again.and_then(|(_, _, error)| error.as_deref());
     let errors: Vec<_> = error.map(|error| (PASSWORD_FIELD, error)).into_iter().collect();
     let template = NewPassword {
@@ -502,18 +490,7 @@ fn password_page(trip: &Trip, recovery: &Recovery, again: Option<&(StatusCode, &
         state: recovery.token.expose(),
         login: Login(&user.profile.login),
         message: again.map(|(_, text, _)| FormMessage { text, fields: &errors }),
-        password: Field {
-            name: PASSWORD_FIELD,
-            label: "New password",
-            input: Input::Password,
-            autocomplete: "new-password",
-            hint: None,
-            rules: &rules,
-            error,
-            has_message: again.is_some(),
-            required: true,
-            autofocus: true,
-        },
+        password: Field::new_password((PASSWORD_FIELD, "New password"), &rules, error, again.is_some()),
     };
     page(again.map_or(StatusCode::OK, |(status, _, _)| *status), &template, OWN_FORM)
 }

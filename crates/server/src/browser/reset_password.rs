@@ -13,7 +13,7 @@ use axum::{
 use tenterhook_contract::Secret;
 use tenterhook_flows::{
     commitment::Commitment,
-    password_reset::{self, PASSWORD_CHARACTERS_MIN, Reset, Unfit},
+    password_reset::{self, Reset, Unfit},
     recovery::{Unlocked, unlock, user_of_unlock},
 };
 use tenterhook_model::LinkPurpose;
@@ -23,7 +23,7 @@ use tenterhook_platform::{
 };
 
 use super::{
-    form::{Field, FormMessage, Input, Login},
+    form::{Field, FormMessage, Login, password_rules},
     link_form::{LinkForm, OWN_FORM, PASSWORD_FIELD, token_of},
     pages::{Content, Problem, SHOW_PASSWORD_PATH, page},
     recovery::AccountUnlocked,
@@ -196,7 +196,7 @@ async fn unlock_page(
 }
 
 fn form_page((purpose, token): (LinkPurpose, &Secret), login: &str, again: Option<Again>) -> Response {
-    let rules = [format!("At least {PASSWORD_CHARACTERS_MIN} characters"), "Not your username".to_owned()];
+    let rules = password_rules();
     let (status, text, error) = match again {
         None => (StatusCode::OK, None, None),
         Some(Again::Unfit(why)) => {
@@ -220,18 +220,7 @@ fn form_page((purpose, token): (LinkPurpose, &Secret), login: &str, again: Optio
         login: Login(login),
         token: token.expose(),
         message: text.map(|text| FormMessage { text, fields: &errors }),
-        password: Field {
-            name: PASSWORD_FIELD,
-            label,
-            input: Input::Password,
-            autocomplete: "new-password",
-            hint: None,
-            rules: &rules,
-            error: error.as_deref(),
-            has_message: text.is_some(),
-            required: true,
-            autofocus: true,
-        },
+        password: Field::new_password((PASSWORD_FIELD, label), &rules, error.as_deref(), text.is_some()),
     };
     page(status, &template, OWN_FORM)
 }

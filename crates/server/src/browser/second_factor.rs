@@ -24,7 +24,7 @@ use tenterhook_platform::{Caller, OrgSnapshot};
 
 use super::{
     cookies::SESSION,
-    form::{Field, FormMessage, Input, Login},
+    form::{Field, FormMessage, Login},
     pages::{Content, page},
     see_other,
     sign_in::{SignInFailure, SignInPurpose, sign_in_page},
@@ -247,18 +247,7 @@ impl SigningIn<'_> {
             app_label: self.purpose.app_label.as_deref(),
             told,
             message: again.map(|again| FormMessage { text: &again.text, fields: &errors }),
-            passcode: Field {
-                name: PASSCODE,
-                label: "Code",
-                input: Input::Text { value: "", inputmode: "numeric" },
-                autocomplete: "one-time-code",
-                hint: None,
-                rules: &[],
-                error,
-                has_message: again.is_some(),
-                required: true,
-                autofocus: true,
-            },
+            passcode: Field::passcode(PASSCODE, None, error, again.is_some()),
             resend: match factor.method {
                 FactorMethod::Sms(_) => Some("Send another text message"),
                 FactorMethod::Call(_) => Some("Call again"),

@@ -9,10 +9,7 @@ use tenterhook_flows::{
 };
 use tenterhook_model::EnrollmentPolicy;
 
-/// What a password must have, for people.
-pub(super) fn password_rules() -> [String; 2] {
-    [format!("At least {PASSWORD_CHARACTERS_MIN} characters"), "Not your username".to_owned()]
-}
+use crate::browser::form::password_rules;
 
 /// A form.
 #[derive(Debug, Serialize)]

@@ -21,15 +21,12 @@ use tenterhook_flows::{
 use tenterhook_model::{EnrollmentPolicy, LinkPurpose};
 use tenterhook_platform::{Caller, OrgSnapshot, entropy::random_token, links::good_for};
 
-use super::{
-    fields::{Shown, ShownForm, Texts, texts_of},
-    form_answer::password_rules,
-};
+use super::fields::{Shown, ShownForm, Texts, texts_of};
 use crate::{
     App,
     browser::{
         cookies::{CSRF, SESSION},
-        form::{Field, FormMessage, Login},
+        form::{Field, FormMessage, Login, password_rules},
         pages::{Content, SHOW_PASSWORD_PATH, page},
         request::RequestProblem,
         see_other,
